@@ -1,0 +1,5 @@
+//! Placeholder.
+
+pub mod head;
+pub mod scan;
+pub mod segment;

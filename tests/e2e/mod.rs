@@ -1,0 +1,6 @@
+//! End-to-end tests on a real Docker Engine, run by `cargo xtask test e2e`.
+
+mod agent;
+mod crash;
+mod fleet;
+mod outside;

@@ -84,15 +84,16 @@ impl ServiceConfig {
 
     /// A Compose service without limits.
     pub fn compose(project: &str, name: &str, kind: ServiceKind, replicas: u32) -> Self {
-        Self {
-            orchestrator: Orchestrator::Compose,
-            ..Self::swarm(project, name, kind, replicas)
-        }
+        Self { orchestrator: Orchestrator::Compose, ..Self::swarm(project, name, kind, replicas) }
     }
 
     /// Plain containers without limits.
     pub fn plain(name: &str, kind: ServiceKind, replicas: u32) -> Self {
-        Self { stack: None, orchestrator: Orchestrator::Plain, ..Self::swarm("", name, kind, replicas) }
+        Self {
+            stack: None,
+            orchestrator: Orchestrator::Plain,
+            ..Self::swarm("", name, kind, replicas)
+        }
     }
 
     /// With a CPU limit in thousandths of a core and a memory limit in MiB.

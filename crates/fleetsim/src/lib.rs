@@ -39,7 +39,7 @@ pub use config::{
     Cgroup, Churn, ClockNoise, ConfigError, FleetConfig, Layout, Orchestrator, ServiceConfig,
     ServiceKind,
 };
-//ENGINE
+pub use engine::FakeEngine;
 pub use event::{Event, EventKind, Subject};
 pub use fleet::Fleet;
 pub use life::{Container, DeathCause, Run};

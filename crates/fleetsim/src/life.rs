@@ -195,8 +195,7 @@ impl Walk<'_> {
 
     /// Steady containers of the first span ran before the fleet began.
     fn first_start(&mut self, from: i64) -> i64 {
-        let steady =
-            !matches!(self.slot.place.kind, ServiceKind::CrashLoop | ServiceKind::Batch);
+        let steady = !matches!(self.slot.place.kind, ServiceKind::CrashLoop | ServiceKind::Batch);
         if from >= self.config.start_ms {
             return from + self.draws.ms(600, 2_500);
         }
@@ -316,7 +315,8 @@ impl Walk<'_> {
 
     fn next_node(&mut self, node: usize) -> usize {
         let swarm = self.service.orchestrator == Orchestrator::Swarm;
-        let moves = swarm && self.config.nodes > 1 && self.draws.chance(self.config.churn.move_share);
+        let moves =
+            swarm && self.config.nodes > 1 && self.draws.chance(self.config.churn.move_share);
         if !moves {
             return node;
         }

@@ -19,7 +19,8 @@ pub(crate) const STACKS: &[(&str, &[&str])] = &[
 /// 64 hexadecimal digits: a container, image or network id.
 pub(crate) fn hex_id(seed: u64) -> String {
     let mut draws = Draws::new(seed, 0x1D);
-    (0..4).map(|_| format!("{:016x}", draws.word())).collect()
+    let mut half = || (u128::from(draws.word()) << 64) | u128::from(draws.word());
+    format!("{:032x}{:032x}", half(), half())
 }
 
 /// 25 digits in base 36: a Swarm id of a service, task or node.

@@ -232,7 +232,10 @@ fn one(config: &FleetConfig, index: usize, wanted: &ServiceConfig) -> Service {
 fn times(config: &FleetConfig, draws: &mut Draws, per_day: f64) -> Vec<i64> {
     let mut at = config.start_ms;
     let mut times = Vec::new();
-    while per_day > 0.0 {
+    if per_day <= 0.0 {
+        return times;
+    }
+    loop {
         at += 600_000 + draws.exponential(86_400_000.0 / per_day).min(1e15) as i64;
         if at >= config.end_ms {
             break;

@@ -21,7 +21,7 @@ pub struct Ticks<'a> {
     fleet: &'a Fleet,
     cursors: Vec<NodeCursor>,
     turn: usize,
-    ticks_end: u64,
+    end_tick: u64,
     from_ms: i64,
     to_ms: i64,
     rows: TickRows,
@@ -36,9 +36,9 @@ impl<'a> Ticks<'a> {
     ) -> Self {
         let config = fleet.config();
         let last = to_ms.saturating_sub(config.start_ms) + config.clock.offset_ms_max;
-        let ticks_end = if last < 0 { 0 } else { (last / config.interval_ms) as u64 + 1 };
+        let end_tick = if last < 0 { 0 } else { (last / config.interval_ms) as u64 + 1 };
         let rows = TickRows::empty(0);
-        Self { fleet, cursors, turn: 0, ticks_end, from_ms, to_ms, rows }
+        Self { fleet, cursors, turn: 0, end_tick, from_ms, to_ms, rows }
     }
 
     /// The rows of the next node, or of the first node at the next tick; none at the end.
@@ -48,7 +48,7 @@ impl<'a> Ticks<'a> {
         loop {
             let turns = self.cursors.len();
             let cursor = self.cursors.get_mut(self.turn)?;
-            if cursor.next_tick >= self.ticks_end {
+            if cursor.next_tick >= self.end_tick {
                 return None;
             }
             self.turn = (self.turn + 1) % turns;
@@ -118,12 +118,23 @@ impl NodeCursor {
     /// Steps through all ticks that every container has behind it at a time of the node's
     /// clock.
     pub(crate) fn seek(&mut self, fleet: &Fleet, time_ms: i64) {
+        let wanted = self.tick_due(fleet, time_ms);
+        while self.next_tick < wanted {
+            self.step(fleet, None);
+        }
+    }
+
+    /// Whether it stepped past a time of the node's clock, so that it cannot tell of it.
+    pub(crate) fn is_past(&self, fleet: &Fleet, time_ms: i64) -> bool {
+        self.next_tick > self.tick_due(fleet, time_ms)
+    }
+
+    /// The first tick that some container may still have before it.
+    fn tick_due(&self, fleet: &Fleet, time_ms: i64) -> u64 {
         let config = fleet.config();
         let spread_ms = config.clock.spread_ms.clamp(0, config.interval_ms / 4);
         let passed = fleet.nodes()[self.node].tick_at(config, time_ms - spread_ms);
-        while passed.is_some_and(|tick| self.next_tick <= tick) {
-            self.step(fleet, None);
-        }
+        passed.map_or(0, |tick| tick + 1)
     }
 
     /// What a run shows at a time that [`NodeCursor::seek`] went to; none when the run does
@@ -144,7 +155,8 @@ impl NodeCursor {
 
 impl Fleet {
     /// What a container shows at a time of its node's clock, by metric name: counters on a
-    /// straight line between two ticks, gauges as at the last tick. None when it does not run.
+    /// straight line between two ticks, gauges and disk counters as at the last tick. None when
+    /// it does not run.
     ///
     /// Costs as much as its run has ticks before that time.
     pub fn values_at(
@@ -159,8 +171,8 @@ impl Fleet {
     }
 }
 
-/// Brings the state of a run, or its beginning, through the ticks from `tick` on to a time.
-fn carry(
+/// Brings the state of a run, or else its beginning, through the ticks from `tick` on to a time.
+pub(crate) fn carry(
     fleet: &Fleet,
     run_index: u32,
     known: Option<RunState>,
@@ -176,8 +188,7 @@ fn carry(
     let tracks = fleet.tracks(node.index);
     let position = tracks.binary_search_by_key(&run.slot, |track| track.slot).ok()?;
     let around = surroundings(fleet, run);
-    let mut state =
-        known.unwrap_or_else(|| RunState::begin(run_index, &around, config.start_ms));
+    let mut state = known.unwrap_or_else(|| RunState::begin(run_index, &around, config.start_ms));
     for tick in tick.. {
         let tick_ms = node.tick_ms(config, tick) + tracks[position].spread_ms;
         if tick_ms > time_ms {
@@ -213,8 +224,7 @@ impl TrackCursor {
         }
         let around = surroundings(fleet, run);
         let start_ms = fleet.config().start_ms;
-        let state =
-            self.state.get_or_insert_with(|| RunState::begin(run_index, &around, start_ms));
+        let state = self.state.get_or_insert_with(|| RunState::begin(run_index, &around, start_ms));
         let before = state.values;
         state.advance(&around, tick, time_ms);
         let grew = |position: usize| state.values[position] - before[position];

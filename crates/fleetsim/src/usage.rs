@@ -155,7 +155,7 @@ impl RunState {
     /// A health check every third tick, and little else. Returns CPU microseconds.
     fn idle(&mut self, slot: &Slot, tick: u64, draws: &mut Draws) -> f64 {
         let v = &mut self.values;
-        if (tick + slot.seed) % 3 == 0 {
+        if tick.wrapping_add(slot.seed).is_multiple_of(3) {
             let packets = 5 + draws.below(4) as i64;
             v[RX_PACKETS] += packets;
             v[TX_PACKETS] += 6;
@@ -291,11 +291,8 @@ impl RunState {
         }
         let rss = pages(rss.clamp(1_048_576.0, (ceiling * 0.98).max(1_048_576.0)));
         self.cache_bytes = (self.cache_bytes + cached) % profile.cache_bytes_max;
-        let kernel = if profile.is_active() {
-            PAGE * (20 + ((word >> 32) & 3) as i64)
-        } else {
-            20 * PAGE
-        };
+        let kernel =
+            if profile.is_active() { PAGE * (20 + ((word >> 32) & 3) as i64) } else { 20 * PAGE };
         let room = (profile.ceiling_bytes - rss - kernel).max(0);
         let cache = pages(self.cache_bytes.min(room as f64));
         let inactive = pages(cache as f64 * profile.inactive_share);
@@ -314,13 +311,13 @@ impl RunState {
     }
 
     /// The state between this one and a later one of the same run, at `time_ms`: counters on
-    /// a straight line, gauges as they were last.
+    /// a straight line, gauges and disk counters (which move by whole pages) as they were last.
     pub(crate) fn toward(&self, later: &Self, time_ms: i64) -> [i64; VALUES] {
         let span = i128::from((later.at_ms - self.at_ms).max(1));
         let into = i128::from((time_ms - self.at_ms).clamp(0, later.at_ms - self.at_ms));
         let mut values = self.values;
         for (position, value) in values.iter_mut().enumerate() {
-            if is_counter_at(position) {
+            if position < BLKIO_AT && is_counter_at(position) {
                 let growth = i128::from(later.values[position] - *value);
                 *value += (growth * into / span) as i64;
             }

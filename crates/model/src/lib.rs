@@ -18,7 +18,7 @@ pub mod time;
 
 pub use batch::{Batch, BatchBuilder, BatchError};
 pub use class::{ErrorClass, chain};
-pub use filter::{Filter, Matcher};
+pub use filter::{Filter, Matcher, MatcherError};
 pub use registry::{Column, ColumnType, Kind, Metric, Registry, Table};
 pub use subject::{Dimension, Subject};
 pub use time::{Clock, SystemClock, TimeRange};

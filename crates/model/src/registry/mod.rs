@@ -14,6 +14,7 @@ mod file;
 mod labels;
 mod lock;
 mod reference;
+mod rollup_tables;
 mod rollups;
 mod schema;
 mod table;
@@ -31,6 +32,7 @@ pub use labels::{
 };
 pub use lock::{LockChanges, compare_lock, lock_line, lock_lines, series};
 pub use reference::{config_markdown, events_markdown, reference_markdown};
+pub use rollup_tables::{EPOCHS_OTHER, SUM_REST};
 pub use rollups::{Resolution, RollupRules, SharedStatistic, SketchRule, Statistic, StatisticType};
 pub use table::{Column, ColumnType, Kind, Metric, Shown, Source, Table};
 

@@ -24,8 +24,9 @@ impl Span {
     /// Line and column of the start, both counted from 1, the column in bytes.
     pub fn line_column(self, query: &str) -> (usize, usize) {
         let before = &query.as_bytes()[..self.start.min(query.len())];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-        let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+        let lines = before.split(|byte| *byte == b'\n');
+        let column = lines.clone().next_back().map_or(0, <[u8]>::len) + 1;
+        let line = lines.count();
         (line, column)
     }
 }

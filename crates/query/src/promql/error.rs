@@ -54,9 +54,7 @@ pub enum QueryError {
         end_ms: i64,
     },
     /// A range query evaluates to something that has no value per step.
-    #[error(
-        "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
-    )]
+    #[error("invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector")]
     RangeKind {
         /// What it evaluates to.
         kind: Kind,
@@ -208,9 +206,7 @@ impl QueryError {
         match self {
             Self::Parse(error) => error.class(),
             Self::Source(error) => error.class(),
-            Self::Stopped { .. } | Self::Points { .. } | Self::Values { .. } => {
-                ErrorClass::Limited
-            }
+            Self::Stopped { .. } | Self::Points { .. } | Self::Values { .. } => ErrorClass::Limited,
             Self::Unchecked { .. } => ErrorClass::Bug,
             _ => ErrorClass::Invalid,
         }

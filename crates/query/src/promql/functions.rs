@@ -21,7 +21,7 @@ pub struct Function {
 }
 
 /// What computes a function.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "each is named after its function in `FUNCTIONS`")]
 pub enum Builtin {
     Math(MathFunction),
@@ -56,7 +56,7 @@ pub enum Builtin {
 }
 
 /// Functions of one number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct MathFunction(pub fn(f64) -> f64);
 
 /// Functions of the samples in a range.

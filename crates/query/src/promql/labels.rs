@@ -15,7 +15,7 @@ pub const METRIC_NAME: &str = "__name__";
 /// The label that holds the upper bound of a classic histogram's bucket.
 pub const BUCKET: &str = "le";
 /// Labels that describe the metric itself; whatever changes a value's meaning drops them.
-pub const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+pub(super) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// One label: its name and its value.
 pub type Pair = (Arc<str>, Arc<str>);
@@ -94,6 +94,7 @@ impl Labels {
     }
 
     /// The labels for which `keep` says yes.
+    #[must_use]
     pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Self {
         if self.0.pairs.iter().all(|(name, _)| keep(name)) {
             return self.clone();
@@ -102,16 +103,19 @@ impl Labels {
     }
 
     /// Without the labels that describe the metric itself ([`METADATA`]).
+    #[must_use]
     pub fn without_metadata(&self) -> Self {
         self.retain(|name| !METADATA.contains(&name))
     }
 
     /// With one label set; an empty value removes it.
+    #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         self.with_all(&[(name, value)])
     }
 
     /// With several labels set; empty values remove theirs.
+    #[must_use]
     pub fn with_all(&self, changes: &[(&str, &str)]) -> Self {
         let kept = self.0.pairs.iter().cloned();
         let set = changes.iter().map(|(n, v)| (Arc::<str>::from(*n), Arc::<str>::from(*v)));

@@ -11,7 +11,6 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::cast_possible_wrap,
     reason = "PromQL is arithmetic on 64-bit floats; times and counts are far below 2^53"
 )]
 #![expect(
@@ -19,8 +18,8 @@
     reason = "PromQL's comparisons are exact, as are the rules it has for zero and equal values"
 )]
 
-pub mod ast;
 mod annotations;
+pub mod ast;
 mod engine;
 mod error;
 mod eval;

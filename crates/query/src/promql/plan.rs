@@ -237,7 +237,7 @@ impl Planner<'_, '_> {
     fn visit_call(&mut self, call: &Call, grid: Grid, hints: &Hints) -> Result<(), QueryError> {
         // The grouping of an aggregation around a function still says what will be kept.
         let inner = Hints { function: Some(call.function.name), ..hints.clone() };
-        if call.function.builtin != Builtin::Info {
+        if !matches!(call.function.builtin, Builtin::Info) {
             return call.args.iter().try_for_each(|arg| self.visit(arg, grid, &inner));
         }
         let mut matchers = match call.args.get(1) {
@@ -269,8 +269,7 @@ impl Planner<'_, '_> {
         let (first_ms, last_ms) = reach.ends_ms(grid);
         // Ranges and the look-back are open on the left.
         let plain = reach.range_ms == 0 && reach.extension == Extension::None;
-        let back_ms =
-            if plain { self.times.lookback_ms } else { reach.range_ms + reach.before_ms };
+        let back_ms = if plain { self.times.lookback_ms } else { reach.range_ms + reach.before_ms };
         selection.first_ms = first_ms.saturating_sub(back_ms).saturating_add(1);
         selection.last_ms = last_ms.saturating_add(reach.after_ms);
         selection.hints = Hints {

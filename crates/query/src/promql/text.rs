@@ -45,17 +45,27 @@ pub fn quoted(bytes: &[u8]) -> String {
                 '\n' => out.push_str("\\n"),
                 '\t' => out.push_str("\\t"),
                 '\r' => out.push_str("\\r"),
-                c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-                c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
+                c if c.is_ascii_control() => push_escape(&mut out, 'x', 2, c as u32),
+                c if c.is_control() => push_escape(&mut out, 'u', 4, c as u32),
                 c => out.push(c),
             }
         }
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            push_escape(&mut out, 'x', 2, u32::from(*byte));
         }
     }
     out.push('"');
     out
+}
+
+/// Appends an escape in hexadecimal.
+fn push_escape(out: &mut String, kind: char, digits: usize, code: u32) {
+    out.extend(['\\', kind]);
+    out.push_str(&format_hex(code, digits));
+}
+
+fn format_hex(code: u32, digits: usize) -> String {
+    format!("{code:0digits$x}")
 }
 
 /// Reads a quoted literal (`"…"`, `'…'` with escapes, or a raw one in back quotes).

@@ -157,8 +157,7 @@ fn number_len(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let hex = rest.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
     let digits = |from: usize, hex: bool| {
-        let is_digit =
-            |b: &u8| b.is_ascii_digit() || *b == b'_' || (hex && b.is_ascii_hexdigit());
+        let is_digit = |b: &u8| b.is_ascii_digit() || *b == b'_' || (hex && b.is_ascii_hexdigit());
         from + bytes[from..].iter().take_while(|b| is_digit(b)).count()
     };
     if hex {

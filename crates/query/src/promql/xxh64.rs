@@ -35,8 +35,7 @@ pub(super) fn xxh64(bytes: &[u8]) -> u64 {
 }
 
 fn long_hash(stripes: &[[u8; 32]]) -> u64 {
-    let mut lanes =
-        [PRIME_1.wrapping_add(PRIME_2), PRIME_2, 0, 0u64.wrapping_sub(PRIME_1)];
+    let mut lanes = [PRIME_1.wrapping_add(PRIME_2), PRIME_2, 0, 0u64.wrapping_sub(PRIME_1)];
     for stripe in stripes {
         let (words, _) = stripe.as_chunks::<8>();
         for (lane, word) in lanes.iter_mut().zip(words) {
@@ -66,9 +65,6 @@ mod tests {
         assert_eq!(xxh64(b""), 0xEF46_DB37_51D8_E999);
         assert_eq!(xxh64(b"a"), 0xD24E_C4F1_A98C_6E5B);
         assert_eq!(xxh64(b"abc"), 0x44BC_2CF5_AD77_0999);
-        assert_eq!(
-            xxh64(b"Nobody inspects the spammish repetition"),
-            0xFBCE_A83C_8A37_8BF1
-        );
+        assert_eq!(xxh64(b"Nobody inspects the spammish repetition"), 0xFBCE_A83C_8A37_8BF1);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) const NO_TEXT: u32 = u32::MAX;
 const UNSEEN: u32 = u32::MAX - 1;
 /// What a text or series costs beside its bytes: map entry, list entry, counters.
 const ENTRY_BYTES: usize = 64;
+/// What a label of a series costs beside its text: its number and a pointer to the text.
+const LABEL_BYTES: usize = 20;
 
 /// Widens an index. The targets are 32 and 64 bit machines, so it never saturates.
 pub(crate) fn wide(index: u32) -> usize {
@@ -135,7 +137,7 @@ impl Names {
     /// Bytes of memory, estimated.
     pub(crate) fn bytes(&self) -> usize {
         let per_series = size_of::<SeriesKey>()
-            .saturating_add(self.width.saturating_mul(size_of::<u32>() + size_of::<Arc<str>>()))
+            .saturating_add(self.width.saturating_mul(LABEL_BYTES))
             .saturating_add(ENTRY_BYTES);
         self.texts.bytes.saturating_add(self.keys.len().saturating_mul(per_series))
     }

@@ -76,7 +76,7 @@ impl HeadSnapshot {
             .filter(|(_, key)| key.accepted_by(self.table, filter))
             .map(|(series, key)| (key, narrow(series)))
             .collect();
-        accepted.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        accepted.sort_unstable_by_key(|(key, _)| *key);
         accepted.into_iter().map(|(_, series)| series).collect()
     }
 

@@ -104,14 +104,14 @@ impl SortedRows {
 pub struct Days {
     snapshot: Arc<HeadSnapshot>,
     series: Vec<u32>,
-    days: std::collections::btree_set::IntoIter<i64>,
+    left: std::collections::btree_set::IntoIter<i64>,
 }
 
 impl Days {
     pub(super) fn new(snapshot: Arc<HeadSnapshot>) -> Self {
         let series = snapshot.accepted(&Filter::default());
-        let days = snapshot.day_numbers().into_iter();
-        Self { snapshot, series, days }
+        let left = snapshot.day_numbers().into_iter();
+        Self { snapshot, series, left }
     }
 }
 
@@ -119,7 +119,7 @@ impl Iterator for Days {
     type Item = SortedRows;
 
     fn next(&mut self) -> Option<SortedRows> {
-        let day = self.days.next()?;
+        let day = self.left.next()?;
         let start_ms = day.saturating_mul(DAY_MS);
         let range = TimeRange::new(start_ms, start_ms.saturating_add(DAY_MS));
         let arrangement = Arrangement::new(self.snapshot.clone(), &self.series, range);

@@ -127,7 +127,7 @@ pub fn scan(view: &View, request: &ScanRequest) -> Result<Scan, ScanError> {
         heads::scan(head, request, &mut budget, &mut pieces)?;
     }
     let series = merge::by_series(pieces, request.limits.series_max)?;
-    let rows = series.iter().map(SeriesRows::rows).sum();
+    let rows: usize = series.iter().map(SeriesRows::rows).sum();
     let warnings = damaged.iter().map(warning).collect();
     Ok(Scan { series, warnings, damaged, rows: u64::try_from(rows).unwrap_or(u64::MAX) })
 }

@@ -65,15 +65,13 @@ impl ChunkReader for CheckedChunks {
             let from = usize::try_from(start.checked_sub(*offset)?).ok()?;
             (from < bytes.len()).then(|| bytes.slice(from..))
         });
-        match in_memory {
-            Some(bytes) => Ok(Cursor::new(bytes)),
-            None => {
-                let range = self.good.iter().find(|range| range.contains(&start));
-                let end = range.map_or(start, |range| range.end);
-                let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
-                Ok(Cursor::new(self.get_bytes(start, length)?))
-            }
+        if let Some(bytes) = in_memory {
+            return Ok(Cursor::new(bytes));
         }
+        let range = self.good.iter().find(|range| range.contains(&start));
+        let end = range.map_or(start, |range| range.end);
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        Ok(Cursor::new(self.get_bytes(start, length)?))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {

@@ -33,32 +33,44 @@ pub struct IndexedSpan {
     pub last_ms: i64,
 }
 
-/// The bytes of the index of sorted rows.
-pub(super) fn encode(rows: &SortedRows) -> Vec<u8> {
-    let table = rows.table();
+/// The spans of sorted rows.
+pub(super) fn spans_of(rows: &SortedRows) -> Vec<IndexedSpan> {
+    let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let spans = rows.spans().iter().map(|span| {
+        let end = span.start.saturating_add(span.rows);
+        let times = rows.times_ms().get(span.start..end).unwrap_or(&[]);
+        IndexedSpan {
+            key: span.key.clone(),
+            start: wide(span.start),
+            rows: wide(span.rows),
+            first_ms: times.first().copied().unwrap_or(0),
+            last_ms: times.last().copied().unwrap_or(0),
+        }
+    });
+    spans.collect()
+}
+
+/// The bytes of the index of spans in file order.
+pub(super) fn encode(table: &Table, spans: &[IndexedSpan]) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, VERSION);
-    put_len(&mut out, rows.spans().len());
+    put_len(&mut out, spans.len());
     put_len(&mut out, table.dimensions().len().saturating_add(table.keys().len()));
     for dimension in table.dimensions() {
-        let labels = rows.spans().iter().map(|span| span.key.subject.get(*dimension).as_ref());
+        let labels = spans.iter().map(|span| span.key.subject.get(*dimension).as_ref());
         put_labels(&mut out, dimension.name(), labels);
     }
     for (index, key) in table.keys().iter().enumerate() {
-        let labels = rows.spans().iter();
+        let labels = spans.iter();
         let labels = labels.map(|span| span.key.keys.get(index).map_or("", AsRef::as_ref));
         put_labels(&mut out, key, labels);
     }
     let mut previous = 0_i64;
-    for span in rows.spans() {
-        let end = span.start.saturating_add(span.rows);
-        let times = rows.times_ms().get(span.start..end).unwrap_or(&[]);
-        let first = times.first().copied().unwrap_or(0);
-        let last = times.last().copied().unwrap_or(0);
-        put_len(&mut out, span.rows);
-        put(&mut out, zigzag(first.wrapping_sub(previous)));
-        put(&mut out, zigzag(last.wrapping_sub(first)));
-        previous = first;
+    for span in spans {
+        put(&mut out, span.rows);
+        put(&mut out, zigzag(span.first_ms.wrapping_sub(previous)));
+        put(&mut out, zigzag(span.last_ms.wrapping_sub(span.first_ms)));
+        previous = span.first_ms;
     }
     out
 }

@@ -15,6 +15,7 @@ mod index;
 mod meta;
 mod plan;
 mod read;
+mod stream;
 mod write;
 
 pub use error::SegmentError;
@@ -23,6 +24,7 @@ pub use meta::{Resolution, SegmentMeta, UnknownResolution};
 pub use plan::{Encoding, EncodingPlan};
 pub use read::Segment;
 pub(crate) use read::{SegmentIndex, SegmentReader};
+pub(crate) use stream::{SegmentWriter, encoded_bytes};
 pub use write::{write, write_with};
 
 /// Value of the metadata key `plimsoll.format` that this program writes and reads.

@@ -24,7 +24,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use plimsoll_model::{Registry, Table};
 
 use super::chunks::{CheckedChunks, read_at};
-use super::{FORMAT, IndexedSpan, SegmentError, SegmentMeta, index, keys};
+use super::{FORMAT, IndexedSpan, Resolution, SegmentError, SegmentMeta, index, keys};
 
 /// Unpacked bytes a series index may have: far above what any day of a fleet needs.
 const INDEX_BYTES_MAX: usize = 1 << 30;
@@ -173,8 +173,7 @@ impl Segment {
         if text(&metadata, keys::FORMAT) != Some(FORMAT) {
             return Err(layout("format version"));
         }
-        let table = text(&metadata, keys::TABLE)
-            .and_then(|name| Registry::embedded().table(name))
+        let table = table_of(text(&metadata, keys::TABLE), text(&metadata, keys::RESOLUTION))
             .ok_or_else(|| layout("table name"))?;
         let options = ArrowReaderOptions::new().with_schema(self.schema(&metadata)?);
         let reader = ArrowReaderMetadata::try_new(metadata, options).map_err(decode)?;
@@ -245,6 +244,15 @@ impl Segment {
     }
 }
 
+/// The table whose columns the file has: rollups have tables of their own.
+fn table_of(name: Option<&str>, resolution: Option<&str>) -> Option<&'static Table> {
+    let table = Registry::embedded().table(name?)?;
+    match resolution?.parse().ok()? {
+        Resolution::Raw => Some(table),
+        rollup => Registry::rollup(table, rollup.name()),
+    }
+}
+
 fn text<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
@@ -266,6 +274,12 @@ impl SegmentIndex {
 
     pub(crate) fn time(&self) -> usize {
         self.time
+    }
+
+    /// Where a column chunk begins.
+    #[cfg(test)]
+    pub(crate) fn chunk_offset(&self, group: usize, column: usize) -> u64 {
+        self.reader.metadata().row_group(group).column(column).byte_range().0
     }
 
     /// The file's column of a metric, if the file has it with the table's type.

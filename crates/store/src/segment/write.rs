@@ -15,7 +15,7 @@ use arrow_array::{
     Array, ArrayRef, DictionaryArray, PrimitiveArray, StringArray, TimestampMillisecondArray,
     new_null_array,
 };
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use parquet::arrow::ArrowWriter;
@@ -25,10 +25,10 @@ use parquet::arrow::arrow_writer::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use parquet::file::writer::SerializedFileWriter;
-use plimsoll_model::{Column, Dimension};
+use plimsoll_model::{Column, Dimension, Table, TimeRange};
 use rustc_hash::FxHashMap;
 
-use super::{EncodingPlan, FORMAT, Resolution, SegmentError, SegmentMeta, index, keys};
+use super::{EncodingPlan, FORMAT, IndexedSpan, Resolution, SegmentError, SegmentMeta, index, keys};
 use crate::head::{SeriesSpan, SortedRows};
 
 /// Writes `rows` to a new file at `path` with the encodings of a flush.
@@ -75,7 +75,11 @@ pub fn write_with(
     let mut chunks: Vec<Vec<ArrowColumnChunk>> = groups.iter().map(|_| Vec::new()).collect();
     let mut samples = 0_usize;
     for (index, column) in table.columns().iter().enumerate() {
-        let array = column_array(rows, column).unwrap_or_else(|| {
+        let array = match column {
+            Column::Metric(metric) => rows.metric(*metric),
+            _ => fixed_column(rows.spans(), rows.times_ms(), column),
+        };
+        let array = array.unwrap_or_else(|| {
             new_null_array(table.schema().field(index).data_type(), rows.rows())
         });
         if matches!(column, Column::Metric(_)) {
@@ -89,7 +93,8 @@ pub fn write_with(
         }
     }
     let metadata = lay_out(&mut writer, chunks, path)?;
-    finish(writer, rows, resolution, &metadata, samples, path)
+    let facts = Facts { table, resolution, spans: &index::spans_of(rows), samples };
+    finish(writer, &facts, &metadata, path)
 }
 
 fn groups(rows: usize, group_rows: usize) -> Vec<Range<usize>> {
@@ -99,7 +104,7 @@ fn groups(rows: usize, group_rows: usize) -> Vec<Range<usize>> {
         .collect()
 }
 
-fn encode_chunk(
+pub(super) fn encode_chunk(
     mut encoder: ArrowColumnWriter,
     field: &arrow_schema::Field,
     array: &ArrayRef,
@@ -110,8 +115,16 @@ fn encode_chunk(
     encoder.close()
 }
 
+/// What the end of a file tells of its rows.
+pub(super) struct Facts<'a> {
+    pub(super) table: &'static Table,
+    pub(super) resolution: Resolution,
+    pub(super) spans: &'a [IndexedSpan],
+    pub(super) samples: usize,
+}
+
 /// Writes the encoded row groups; returns the CRC32C of every column chunk in file order.
-fn lay_out(
+pub(super) fn lay_out(
     writer: &mut SerializedFileWriter<Sink>,
     groups: Vec<Vec<ArrowColumnChunk>>,
     path: &Path,
@@ -131,23 +144,23 @@ fn lay_out(
     Ok(checksums)
 }
 
-fn finish(
+pub(super) fn finish(
     mut writer: SerializedFileWriter<Sink>,
-    rows: &SortedRows,
-    resolution: Resolution,
+    facts: &Facts<'_>,
     checksums: &[u8],
-    samples: usize,
     path: &Path,
 ) -> Result<SegmentMeta, SegmentError> {
     let encode = |source| SegmentError::encode(path, source);
     let write = |source| SegmentError::write(path, source);
-    let packed = plimsoll_wire::pack(&index::encode(rows))
+    let packed = plimsoll_wire::pack(&index::encode(facts.table, facts.spans))
         .map_err(|source| SegmentError::Pack { path: path.to_owned(), source })?;
-    let range = rows.time_range();
+    let first = facts.spans.iter().map(|span| span.first_ms).min().unwrap_or(0);
+    let last = facts.spans.iter().map(|span| span.last_ms.saturating_add(1)).max().unwrap_or(0);
+    let range = TimeRange::new(first, last);
     for (key, value) in [
         (keys::FORMAT, FORMAT.to_owned()),
-        (keys::TABLE, rows.table().name().to_owned()),
-        (keys::RESOLUTION, resolution.to_string()),
+        (keys::TABLE, facts.table.name().to_owned()),
+        (keys::RESOLUTION, facts.resolution.to_string()),
         (keys::START_MS, range.start_ms.to_string()),
         (keys::END_MS, range.end_ms.to_string()),
         (keys::CHECKSUMS, BASE64.encode(checksums)),
@@ -165,9 +178,9 @@ fn finish(
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     Ok(SegmentMeta {
         bytes: sink.written,
-        rows: count(rows.rows()),
-        samples: count(samples),
-        series: count(rows.spans().len()),
+        rows: facts.spans.iter().fold(0, |rows, span| rows.saturating_add(span.rows)),
+        samples: count(facts.samples),
+        series: count(facts.spans.len()),
         start_ms: range.start_ms,
         end_ms: range.end_ms,
         crc32c: sink.crc32c,
@@ -176,18 +189,25 @@ fn finish(
     })
 }
 
-/// One column of all rows; `None` when every row is null.
-fn column_array(rows: &SortedRows, column: &Column) -> Option<ArrayRef> {
+/// A column that is no metric; `None` when every row is null.
+pub(super) fn fixed_column(
+    spans: &[SeriesSpan],
+    times_ms: &ScalarBuffer<i64>,
+    column: &Column,
+) -> Option<ArrayRef> {
+    let rows = times_ms.len();
     match column {
         Column::Time => {
-            let times = TimestampMillisecondArray::new(rows.times_ms().clone(), None);
+            let times = TimestampMillisecondArray::new(times_ms.clone(), None);
             Some(Arc::new(times.with_timezone("UTC")))
         }
-        Column::Dimension(dimension) => label_array(rows, |span| dimension_of(span, *dimension)),
-        Column::Key(key) => {
-            label_array(rows, |span| span.key.keys.get(*key).map_or("", AsRef::as_ref))
+        Column::Dimension(dimension) => {
+            label_array(spans, rows, |span| dimension_of(span, *dimension))
         }
-        Column::Metric(metric) => rows.metric(*metric),
+        Column::Key(key) => {
+            label_array(spans, rows, |span| span.key.keys.get(*key).map_or("", AsRef::as_ref))
+        }
+        Column::Metric(_) => None,
     }
 }
 
@@ -196,14 +216,15 @@ fn dimension_of(span: &SeriesSpan, dimension: Dimension) -> &str {
 }
 
 fn label_array<'a>(
-    rows: &'a SortedRows,
+    spans: &'a [SeriesSpan],
+    rows: usize,
     label_of: impl Fn(&'a SeriesSpan) -> &'a str,
 ) -> Option<ArrayRef> {
     let mut keys_of: FxHashMap<&str, i32> = FxHashMap::default();
     let mut texts: Vec<&str> = Vec::new();
-    let mut keys = Vec::with_capacity(rows.rows());
-    let mut valid = Vec::with_capacity(rows.rows());
-    for span in rows.spans() {
+    let mut keys = Vec::with_capacity(rows);
+    let mut valid = Vec::with_capacity(rows);
+    for span in spans {
         let label = label_of(span);
         let end = keys.len().saturating_add(span.rows);
         valid.resize(end, !label.is_empty());
@@ -230,7 +251,7 @@ fn label_array<'a>(
 
 /// Holds back bytes until their checksums are known, then writes them.
 #[derive(Debug)]
-struct Sink {
+pub(super) struct Sink {
     file: File,
     pending: Vec<u8>,
     written: u64,
@@ -238,7 +259,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(file: File) -> Self {
+    pub(super) fn new(file: File) -> Self {
         Self { file, pending: Vec::new(), written: 0, crc32c: 0 }
     }
 

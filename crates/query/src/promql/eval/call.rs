@@ -54,9 +54,7 @@ impl Evaluator<'_> {
             Builtin::Start => seconds(self.times.start_ms),
             Builtin::End => seconds(self.times.end_ms),
             Builtin::Step => seconds(self.times.step_ms),
-            Builtin::QueryRange => {
-                seconds(self.times.end_ms.saturating_sub(self.times.start_ms))
-            }
+            Builtin::QueryRange => seconds(self.times.end_ms.saturating_sub(self.times.start_ms)),
             Builtin::Time => {
                 return Ok((0..grid.steps).map(|step| seconds(grid.time_ms(step))).collect());
             }

@@ -18,9 +18,8 @@ pub(super) fn extended_value(
 ) -> Option<f64> {
     let smoothed = extension == Extension::Smoothed;
     match function {
-        WindowFunction::Rate => change(window, smoothed, true).map(|change| {
-            change / ((window.end_ms - window.start_ms) as f64 / 1000.0)
-        }),
+        WindowFunction::Rate => change(window, smoothed, true)
+            .map(|change| change / ((window.end_ms - window.start_ms) as f64 / 1000.0)),
         WindowFunction::Increase => change(window, smoothed, true),
         WindowFunction::Delta => change(window, smoothed, false),
         WindowFunction::Changes => inside(window).map(changes),

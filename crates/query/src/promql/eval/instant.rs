@@ -57,9 +57,10 @@ impl Evaluator<'_> {
         for row in &mut rows {
             row.drops_name = true;
             for ((value, lower), upper) in row.values.iter_mut().zip(&lower).zip(&upper) {
-                *value = match is_absent(*value) || upper < lower {
-                    true => ABSENT,
-                    false => largest(*lower, smallest(*upper, *value)),
+                *value = if is_absent(*value) || upper < lower {
+                    ABSENT
+                } else {
+                    largest(*lower, smallest(*upper, *value))
                 };
             }
         }
@@ -115,7 +116,9 @@ impl Evaluator<'_> {
             }
             rows
         };
-        rows.iter_mut().for_each(|row| row.drops_name = true);
+        for row in &mut rows {
+            row.drops_name = true;
+        }
         Ok(rows)
     }
 

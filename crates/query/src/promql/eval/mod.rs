@@ -162,9 +162,7 @@ impl<'q> Evaluator<'q> {
             Expr::Number(number) => Ok(Evaluated::Scalar(vec![number.value; grid.steps])),
             Expr::Vector(selector) => self.select(selector, grid).map(Evaluated::Vector),
             Expr::Call(call) => self.call(call, grid),
-            Expr::Aggregate(aggregate) => {
-                self.aggregate(aggregate, grid).map(Evaluated::Vector)
-            }
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, grid).map(Evaluated::Vector),
             Expr::Unary(unary) => self.unary(unary, grid),
             Expr::Binary(binary) => self.binary(binary, grid),
             Expr::Paren(paren) => self.eval(&paren.expr, grid),
@@ -252,10 +250,10 @@ pub(super) fn merge_same_labels(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> 
         }
         let present = |row: &Row| row.values.iter().position(|value| !is_absent(*value));
         let into = &mut merged[index];
-        if let (Some(new), old) = (present(&row), present(into)) {
-            if old.is_none_or(|old| new < old) {
-                into.drops_name = row.drops_name;
-            }
+        if let Some(new) = present(&row)
+            && present(into).is_none_or(|old| new < old)
+        {
+            into.drops_name = row.drops_name;
         }
         for (into, value) in into.values.iter_mut().zip(row.values) {
             if is_absent(value) {

@@ -64,11 +64,11 @@ fn natural(a: &str, b: &str) -> Ordering {
         let (a_chunk, a_digits) = chunk(a_rest);
         let (b_chunk, b_digits) = chunk(b_rest);
         let order = if a_digits && b_digits {
-            let (a_number, b_number) =
+            let (a_trimmed, b_trimmed) =
                 (a_chunk.trim_start_matches('0'), b_chunk.trim_start_matches('0'));
-            let by_number =
-                a_number.len().cmp(&b_number.len()).then_with(|| a_number.cmp(b_number));
-            by_number.then_with(|| a_chunk.len().cmp(&b_chunk.len()))
+            let lengths = a_trimmed.len().cmp(&b_trimmed.len());
+            let numbers = lengths.then_with(|| a_trimmed.cmp(b_trimmed));
+            numbers.then_with(|| a_chunk.len().cmp(&b_chunk.len()))
         } else {
             a_chunk.cmp(b_chunk)
         };

@@ -101,9 +101,10 @@ impl Evaluator<'_> {
                     extension => extended_samples(window, extension),
                 };
                 let (times, values): (Vec<i64>, Vec<f64>) = pairs.into_iter().unzip();
-                let labels = match samples.drops_name {
-                    true => samples.labels.without_metadata(),
-                    false => samples.labels.clone(),
+                let labels = if samples.drops_name {
+                    samples.labels.without_metadata()
+                } else {
+                    samples.labels.clone()
                 };
                 if !times.is_empty() {
                     out.push(Series { labels, times, values });
@@ -212,11 +213,7 @@ fn extension_of(range: &Expr) -> Extension {
     }
 }
 
-fn check_extension(
-    call: &Call,
-    function: WindowFunction,
-    range: &Expr,
-) -> Result<(), QueryError> {
+fn check_extension(call: &Call, function: WindowFunction, range: &Expr) -> Result<(), QueryError> {
     let extension = extension_of(range);
     if allowed(function, extension) {
         return Ok(());

@@ -138,8 +138,11 @@ pub(super) fn quantile(q: f64, values: &[f64]) -> f64 {
     low * (1.0 - weight) + high * weight
 }
 
-/// The median of the distances from the median.
+/// The median of the distances from the median; NaN if any value is NaN.
 pub(super) fn median_deviation(values: &[f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let median = quantile(0.5, values);
     let distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
     quantile(0.5, &distances)

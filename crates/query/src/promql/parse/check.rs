@@ -6,7 +6,7 @@ use crate::promql::functions::Builtin;
 
 /// Checks an expression and everything below it.
 pub(super) fn check(query: &str, expr: &Expr) -> Result<(), ParseError> {
-    let info = matches!(expr, Expr::Call(call) if call.function.builtin == Builtin::Info);
+    let info = matches!(expr, Expr::Call(call) if matches!(call.function.builtin, Builtin::Info));
     for (index, child) in expr.children().into_iter().enumerate() {
         // The second argument of info() is a set of label conditions, which may be empty.
         if !(info && index == 1 && matches!(child, Expr::Vector(_))) {
@@ -82,7 +82,7 @@ fn check_call(query: &str, call: &Call) -> Result<(), ParseError> {
         }
         expect(query, arg, kind, &place)?;
     }
-    if function.builtin == Builtin::Info
+    if matches!(function.builtin, Builtin::Info)
         && let Some(second) = call.args.get(1)
         && !matches!(second, Expr::Vector(selector) if selector.name.is_none())
     {

@@ -77,7 +77,7 @@ impl Parser<'_> {
             Token::Symbol(sign @ ("-" | "+")) => {
                 let negative = *sign == "-";
                 self.advance();
-                let inner = self.nested(|parser| parser.signed_operand())?;
+                let inner = self.nested(Self::signed_operand)?;
                 let span = Span { start, end: inner.span().end };
                 if let DurationExpr::Seconds(seconds, _) = inner {
                     let seconds = if negative { -seconds } else { seconds };

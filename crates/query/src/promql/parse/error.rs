@@ -23,6 +23,7 @@ pub struct ParseError {
 /// What is wrong with a query.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are what the messages name")]
 pub enum ParseFault {
     /// Something else was expected here.
     #[error("unexpected {found}, expected {expected}")]

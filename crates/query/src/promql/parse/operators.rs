@@ -123,8 +123,8 @@ impl Parser<'_> {
             self.expect("(", "\"(\"")?;
             let value = self.signed_number()?;
             self.expect(")", "\")\"")?;
-            let taken = (left && matching.fill_left.is_some())
-                || (right && matching.fill_right.is_some());
+            let taken =
+                (left && matching.fill_left.is_some()) || (right && matching.fill_right.is_some());
             if taken {
                 return Err(self.error_at(span, ParseFault::Repeated { modifier: "fill" }));
             }

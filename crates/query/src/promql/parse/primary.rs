@@ -1,5 +1,7 @@
 //! Reads literals, parentheses, calls, aggregations and what may follow them.
 
+use std::sync::Arc;
+
 use super::operators::special_number;
 use super::{ParseError, ParseFault, Parsed, Parser};
 use crate::promql::ast::{
@@ -12,6 +14,9 @@ use crate::promql::token::Token;
 
 /// Words that only have a meaning after an operator.
 const RESERVED: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+
+/// Labels to group by, and whether they are what to leave out.
+type Grouping = (bool, Vec<Arc<str>>);
 
 impl Parser<'_> {
     /// Reads an expression with the ranges, offsets and times that follow it.
@@ -156,9 +161,7 @@ impl Parser<'_> {
     }
 
     /// Reads `by (labels)` or `without (labels)`.
-    fn grouping_clause(
-        &mut self,
-    ) -> Result<Option<(bool, Vec<std::sync::Arc<str>>)>, ParseError> {
+    fn grouping_clause(&mut self) -> Result<Option<Grouping>, ParseError> {
         let without = self.is_keyword("without");
         if !without && !self.is_keyword("by") {
             return Ok(None);
@@ -255,12 +258,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn set_extension(
-        &self,
-        expr: &mut Expr,
-        smoothed: bool,
-        span: Span,
-    ) -> Result<(), ParseError> {
+    fn set_extension(&self, expr: &mut Expr, smoothed: bool, span: Span) -> Result<(), ParseError> {
         let place = match expr {
             Expr::Vector(selector) if smoothed => &mut selector.extension,
             Expr::Matrix(matrix) => &mut matrix.selector.extension,

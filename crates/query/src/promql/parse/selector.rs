@@ -37,9 +37,10 @@ impl Parser<'_> {
             }
             self.expect("}", "\",\" or \"}\"")?;
         }
-        let named_twice = matchers.iter().skip(1).find(|m| {
-            &*m.name == METRIC_NAME && m.op == MatchOp::Equal && name.is_some()
-        });
+        let named_twice = matchers
+            .iter()
+            .skip(1)
+            .find(|m| &*m.name == METRIC_NAME && m.op == MatchOp::Equal && name.is_some());
         let span = Span { start, end: self.last_end() };
         if let (Some(first), Some(matcher)) = (&metric, named_twice) {
             let fault =

@@ -1,0 +1,389 @@
+//! Follows one engine for as long as the collector runs: events, lists, inspections, pings.
+//!
+//! Events are asked for before the list, with an overlap after every break, so that nothing falls
+//! between the two; what comes twice is told once. A broken connection is taken up again with
+//! growing pauses. Holds ALONE: nothing here ever waits for one container.
+//! Not here: what follows from a notice (`sampler`).
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::{ContainerSummary, EventMessage};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use plimsoll_model::{Clock, chain};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::container::ContainerFacts;
+use super::event::EngineEvent;
+use super::inventory::{Counts, Inventory};
+use super::{Engine, EngineError, EngineFacts, Timeouts};
+use crate::backoff::Backoff;
+
+/// How much earlier than the last event seen the stream is taken up again, in nanoseconds.
+const OVERLAP_NANO: i64 = 2_000_000_000;
+/// Events that are remembered to tell repeated ones.
+const REMEMBERED_EVENTS_MAX: usize = 2_048;
+/// Pings in a row that may fail before the connection is made anew.
+const FAILED_PINGS_MAX: u32 = 3;
+/// Lists between two looks at the engine's own facts.
+const LISTS_PER_FACTS: u32 = 10;
+
+/// What the watcher tells.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// The engine answers; these are its facts. `before`: Unix milliseconds up to which events
+    /// are complete, if the connection was broken since.
+    Up { engine: Engine, facts: Arc<EngineFacts>, complete_until_ms: Option<i64> },
+    /// The engine stopped answering.
+    Down,
+    /// A container as it is now.
+    Container(Box<ContainerFacts>),
+    /// A container was removed.
+    Gone(Arc<str>),
+    /// Something happened.
+    Event(Box<EngineEvent>),
+    /// A full list was compared.
+    Counts(Counts),
+    /// Everything listed at the start has been inspected.
+    Settled,
+    /// A question about a container failed.
+    Failed,
+}
+
+/// What the watcher is told.
+#[derive(Debug, Clone)]
+pub(crate) struct WatchOptions {
+    pub(crate) host: String,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) concurrency: usize,
+    pub(crate) containers_max: usize,
+    pub(crate) list_interval: Duration,
+    pub(crate) ping_interval: Duration,
+}
+
+enum Done {
+    Listed(Result<Vec<ContainerSummary>, EngineError>),
+    Inspected(Arc<str>, Result<Box<ContainerFacts>, EngineError>),
+    Pinged(Result<(), EngineError>),
+    Facts(Result<EngineFacts, EngineError>),
+}
+
+enum End {
+    Stopped,
+    Lost,
+}
+
+/// Follows an engine.
+pub(crate) struct Watcher {
+    options: WatchOptions,
+    notices: mpsc::Sender<Notice>,
+    clock: Arc<dyn Clock>,
+    inventory: Inventory,
+    seen: Seen,
+    /// Newest event, engine's clock.
+    last_nano: Option<i64>,
+    was_lost: bool,
+    settled: bool,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        options: WatchOptions,
+        notices: mpsc::Sender<Notice>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let inventory = Inventory::new(options.containers_max);
+        Self {
+            options,
+            notices,
+            clock,
+            inventory,
+            seen: Seen::default(),
+            last_nano: None,
+            was_lost: false,
+            settled: false,
+        }
+    }
+
+    /// Runs until `stop`, or until nobody listens any more.
+    pub(crate) async fn run(
+        mut self,
+        engine: Engine,
+        facts: EngineFacts,
+        stop: CancellationToken,
+    ) {
+        let seed = facts.time_nano.unwrap_or(1).unsigned_abs();
+        let mut backoff = Backoff::new(seed);
+        let mut connected = Some((engine, facts));
+        loop {
+            if let Some((engine, facts)) = connected.take() {
+                backoff.reset();
+                match self.follow(engine, facts, &stop).await {
+                    End::Stopped => return,
+                    End::Lost => {
+                        self.was_lost = true;
+                        self.inventory.disconnected();
+                        if self.tell(Notice::Down).await.is_none() {
+                            return;
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(backoff.next()) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                found = connect(&self.options) => match found {
+                    Ok(found) => connected = Some(found),
+                    Err(error) => tracing::debug!(error = %chain(&error), "engine did not answer"),
+                },
+            }
+        }
+    }
+
+    async fn tell(&self, notice: Notice) -> Option<()> {
+        self.notices.send(notice).await.ok()
+    }
+
+    async fn follow(
+        &mut self,
+        engine: Engine,
+        facts: EngineFacts,
+        stop: &CancellationToken,
+    ) -> End {
+        let now_nano = self.clock.now_ms().saturating_mul(1_000_000);
+        let since = self.last_nano.map(|last| last.saturating_sub(OVERLAP_NANO));
+        let since = since.or(facts.time_nano).unwrap_or(now_nano);
+        let mut events = Box::pin(engine.events(since));
+        let complete_until_ms =
+            self.was_lost.then_some(self.last_nano.unwrap_or(now_nano).div_euclid(1_000_000));
+        let mut facts = Arc::new(facts);
+        let up = Notice::Up { engine: engine.clone(), facts: facts.clone(), complete_until_ms };
+        if self.tell(up).await.is_none() {
+            return End::Stopped;
+        }
+        let mut work: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut list_ticks = ticks(self.options.list_interval);
+        let mut ping_ticks = ticks(self.options.ping_interval);
+        let mut pings = Pings::default();
+        let mut lists = 0_u32;
+        loop {
+            while let Some(id) = self.inventory.next(self.options.concurrency) {
+                work.push(inspect(engine.clone(), id));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return End::Stopped,
+                event = events.next() => match event {
+                    Some(Ok(message)) => if self.event(message).await.is_none() {
+                        return End::Stopped;
+                    },
+                    Some(Err(error)) => {
+                        tracing::warn!(error = %chain(&error), "event stream broke");
+                        if error.is_unreadable() {
+                            // What cannot be read now could not be read again either.
+                            self.last_nano = Some(self.clock.now_ms().saturating_mul(1_000_000));
+                        }
+                        return End::Lost;
+                    }
+                    None => return End::Lost,
+                },
+                _ = list_ticks.tick() => {
+                    work.push(list(engine.clone()));
+                    lists = lists.wrapping_add(1);
+                    if lists.is_multiple_of(LISTS_PER_FACTS) {
+                        let engine = engine.clone();
+                        work.push(async move { Done::Facts(engine.facts().await) }.boxed());
+                    }
+                }
+                _ = ping_ticks.tick(), if !pings.open => {
+                    pings.open = true;
+                    let engine = engine.clone();
+                    work.push(async move { Done::Pinged(engine.ping().await) }.boxed());
+                }
+                Some(done) = work.next() => {
+                    match done {
+                        Done::Facts(Ok(found)) => facts = Arc::new(found),
+                        Done::Facts(Err(_)) => continue,
+                        Done::Pinged(answer) => match pings.answered(&answer) {
+                            Pinged::Same => continue,
+                            Pinged::Lost => return End::Lost,
+                            Pinged::Down => {
+                                if self.tell(Notice::Down).await.is_none() {
+                                    return End::Stopped;
+                                }
+                                continue;
+                            }
+                            Pinged::Up => work.push(list(engine.clone())),
+                        },
+                        done => {
+                            if self.done(done).await.is_none() {
+                                return End::Stopped;
+                            }
+                            continue;
+                        }
+                    }
+                    let up = Notice::Up {
+                        engine: engine.clone(),
+                        facts: facts.clone(),
+                        complete_until_ms: None,
+                    };
+                    if self.tell(up).await.is_none() {
+                        return End::Stopped;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn done(&mut self, done: Done) -> Option<()> {
+        match done {
+            Done::Listed(Ok(list)) => {
+                let (gone, counts) = self.inventory.listed(list);
+                for id in gone {
+                    self.tell(Notice::Gone(id)).await?;
+                }
+                self.tell(Notice::Counts(counts)).await?;
+            }
+            Done::Inspected(_, Ok(facts)) => {
+                self.inventory.inspected(&facts);
+                self.tell(Notice::Container(facts)).await?;
+            }
+            Done::Inspected(id, Err(EngineError::Gone { .. })) => {
+                self.inventory.gone(&id);
+                self.tell(Notice::Gone(id)).await?;
+            }
+            Done::Inspected(id, Err(error)) => {
+                tracing::debug!(container_id = %id, error = %chain(&error), "inspection failed");
+                self.inventory.failed(&id);
+                self.tell(Notice::Failed).await?;
+            }
+            Done::Listed(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "list failed");
+                return self.tell(Notice::Failed).await;
+            }
+            Done::Pinged(_) | Done::Facts(_) => {}
+        }
+        if !self.settled && self.inventory.is_settled() {
+            self.settled = true;
+            self.tell(Notice::Settled).await?;
+        }
+        Some(())
+    }
+
+    async fn event(&mut self, message: EventMessage) -> Option<()> {
+        if let Some(nano) = message.time_nano {
+            self.last_nano = Some(self.last_nano.map_or(nano, |last| last.max(nano)));
+        }
+        if !self.seen.is_new(&message) {
+            return Some(());
+        }
+        let Some(event) = EngineEvent::read(message) else { return Some(()) };
+        if event.is_container() {
+            let id = event.actor_id.clone();
+            if event.action == "destroy" {
+                self.inventory.gone(&id);
+                self.tell(Notice::Event(Box::new(event))).await?;
+                return self.tell(Notice::Gone(id)).await;
+            }
+            self.inventory.look(&id);
+        }
+        self.tell(Notice::Event(Box::new(event))).await
+    }
+}
+
+/// Connects and asks the engine for its facts.
+pub(crate) async fn connect(
+    options: &WatchOptions,
+) -> Result<(Engine, EngineFacts), EngineError> {
+    let engine = Engine::connect(&options.host, options.timeouts).await?;
+    let facts = engine.facts().await?;
+    Ok((engine, facts))
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn list(engine: Engine) -> BoxFuture<'static, Done> {
+    async move { Done::Listed(engine.list().await) }.boxed()
+}
+
+fn inspect(engine: Engine, id: Arc<str>) -> BoxFuture<'static, Done> {
+    async move {
+        let answer = engine.inspect(&id).await.map(Box::new);
+        Done::Inspected(id, answer)
+    }
+    .boxed()
+}
+
+#[derive(Debug, Default)]
+struct Pings {
+    open: bool,
+    failed: u32,
+}
+
+enum Pinged {
+    Same,
+    Down,
+    Up,
+    Lost,
+}
+
+impl Pings {
+    fn answered(&mut self, answer: &Result<(), EngineError>) -> Pinged {
+        self.open = false;
+        let before = self.failed;
+        match answer {
+            Ok(()) => {
+                self.failed = 0;
+                if before > 0 { Pinged::Up } else { Pinged::Same }
+            }
+            Err(_) => {
+                self.failed += 1;
+                match self.failed {
+                    1 => Pinged::Down,
+                    FAILED_PINGS_MAX.. => Pinged::Lost,
+                    _ => Pinged::Same,
+                }
+            }
+        }
+    }
+}
+
+/// Remembers the newest events.
+#[derive(Debug, Default)]
+struct Seen {
+    order: VecDeque<u64>,
+    hashes: HashSet<u64>,
+}
+
+impl Seen {
+    fn is_new(&mut self, message: &EventMessage) -> bool {
+        let mut hasher = DefaultHasher::new();
+        message.time_nano.hash(&mut hasher);
+        message.typ.map(|typ| typ.to_string()).hash(&mut hasher);
+        message.action.hash(&mut hasher);
+        message.actor.as_ref().and_then(|actor| actor.id.as_ref()).hash(&mut hasher);
+        let hash = hasher.finish();
+        if !self.hashes.insert(hash) {
+            return false;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > REMEMBERED_EVENTS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.hashes.remove(&oldest);
+        }
+        true
+    }
+}

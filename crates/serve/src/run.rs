@@ -1,0 +1,85 @@
+//! The routes and the life of the server: from a bound listener to the last answer.
+//!
+//! Not here: what routes do (their modules), layers around them (`layers`).
+
+use std::future::Future;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+
+use crate::state::Server;
+use crate::{frames, health, history, inventory, layers, metrics, openapi, page, status};
+
+/// Paths the server answers, for counting: anything else counts as `other`.
+pub(crate) const ROUTES: &[&str] = &[
+    "/",
+    "/api/v1/frames",
+    "/api/v1/history",
+    "/api/v1/inventory",
+    "/api/v1/status",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "/page.css",
+    "/readyz",
+];
+
+impl Server {
+    /// The service, with all its layers.
+    pub fn router(&self) -> Router {
+        let router = Router::new()
+            .route("/", get(page::page))
+            .route("/page.css", get(page::css))
+            .route("/api/v1/frames", post(frames::frames))
+            .route("/api/v1/history", get(history::history))
+            .route("/api/v1/inventory", get(inventory::inventory))
+            .route("/api/v1/status", get(status::status))
+            .route("/healthz", get(health::healthz))
+            .route("/readyz", get(health::readyz))
+            .route("/metrics", get(metrics::metrics))
+            .route("/openapi.json", get(openapi::openapi))
+            .fallback(layers::no_such_path)
+            .method_not_allowed_fallback(layers::no_such_method)
+            .layer(DefaultBodyLimit::max(self.parts.limits.body_bytes_max))
+            .with_state(self.clone());
+        layers::around(router, self)
+    }
+
+    /// Serves connections until `end` is done, then lets requests in progress finish for at most
+    /// the shutdown timeout.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error when the listener breaks.
+    pub async fn run(
+        &self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let (told, mut ending) = tokio::sync::watch::channel(false);
+        let requests = self.requests.clone();
+        let end = async move {
+            end.await;
+            requests.end();
+            let _ = told.send(true);
+        };
+        let serving = axum::serve(listener, self.router()).with_graceful_shutdown(end);
+        let timeout = self.parts.limits.shutdown_timeout;
+        let late = async move {
+            // A dropped sender means that serving is over, which the other branch reports.
+            if ending.wait_for(|ending| *ending).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(timeout).await;
+        };
+        tokio::select! {
+            result = serving => result,
+            () = late => {
+                tracing::warn!(timeout_ms = timeout.as_millis(), "requests in progress were cut");
+                Ok(())
+            }
+        }
+    }
+}

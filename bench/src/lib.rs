@@ -4,5 +4,7 @@ pub mod cost;
 pub mod crash;
 pub mod frames;
 pub mod ingest;
+pub mod limit;
+pub mod peers;
 pub mod result;
 pub mod scenario;

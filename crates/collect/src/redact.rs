@@ -49,7 +49,8 @@ fn has_password(value: &str) -> bool {
         let rest = value.get(at + 3..).unwrap_or("");
         let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next().unwrap_or("");
         let Some((user, _)) = authority.rsplit_once('@') else { return false };
-        user.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
+        user.split_once(':')
+            .is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
     })
 }
 
@@ -79,7 +80,8 @@ pub(crate) fn command(words: impl Iterator<Item = impl AsRef<str>>) -> String {
                 }
                 _ if is_secret_value(word) => out.push_str(REDACTED),
                 found => {
-                    next_is_secret = found.is_none() && word.starts_with('-') && is_secret_key(word);
+                    next_is_secret =
+                        found.is_none() && word.starts_with('-') && is_secret_key(word);
                     out.push_str(word);
                 }
             }

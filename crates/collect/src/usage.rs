@@ -158,13 +158,11 @@ pub(crate) struct Sample {
 impl Sample {
     /// The numbers of one device, made if not there yet.
     pub(crate) fn device(&mut self, device: Device) -> &mut BlkioUsage {
-        let at = match self.blkio.iter().position(|(known, _)| *known == device) {
-            Some(at) => at,
-            None => {
-                self.blkio.push((device, BlkioUsage::default()));
-                self.blkio.len() - 1
-            }
-        };
+        let known = self.blkio.iter().position(|(known, _)| *known == device);
+        let at = known.unwrap_or_else(|| {
+            self.blkio.push((device, BlkioUsage::default()));
+            self.blkio.len() - 1
+        });
         let (_, usage) = &mut self.blkio[at];
         usage
     }

@@ -12,7 +12,7 @@ mod counts;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use plimsoll_model::ErrorClass;
+use plimsoll_model::{ErrorClass, chain};
 use plimsoll_store::{Appended, Store, StoreError};
 use plimsoll_wire::FrameError;
 use tokio::sync::Semaphore;
@@ -162,7 +162,7 @@ impl Ingest {
                 }
                 Appended::Duplicate => answer.duplicate += 1,
                 Appended::Rejected { reason } => {
-                    answer.rejected.push(RejectedFrame { index, reason: reason.to_string() });
+                    answer.rejected.push(RejectedFrame { index, reason: chain(&reason) });
                 }
             }
         }

@@ -15,6 +15,8 @@ const FILTERS_MAX: usize = 32;
 const RANGE_DEFAULT_MS: i64 = 3_600_000;
 /// Prefix that makes any name a container label.
 const LABEL_PREFIX: &str = "label.";
+/// Prefix of container labels in cAdvisor's spelling.
+const CADVISOR_LABEL_PREFIX: &str = "container_label_";
 
 /// Why a question cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -193,7 +195,8 @@ pub fn filters(
     Ok((of_rows, of_labels))
 }
 
-/// A dimension, a key, or a container label: one with `label.` before it or a dot inside it.
+/// A dimension, a key, or a container label: one with `label.` before it, a dot inside it, or
+/// spelled as cAdvisor does.
 pub(crate) fn label_named(name: &str, table: &'static Table) -> Option<GroupLabel> {
     if let Some(label) = name.strip_prefix(LABEL_PREFIX) {
         let label = (!label.is_empty()).then(|| GroupLabel::Container(label.to_owned()));
@@ -206,7 +209,8 @@ pub(crate) fn label_named(name: &str, table: &'static Table) -> Option<GroupLabe
     if let Some(index) = table.keys().iter().position(|key| key == name) {
         return Some(GroupLabel::Key(index));
     }
-    let is_label = has_labels(table) && name.contains('.');
+    let looks_so = name.contains('.') || name.starts_with(CADVISOR_LABEL_PREFIX);
+    let is_label = has_labels(table) && looks_so;
     is_label.then(|| GroupLabel::Container(name.to_owned()))
 }
 

@@ -69,16 +69,20 @@ impl Default for ServeLimits {
 /// How the collector of this process is doing.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct CollectorStatus {
-    /// What it collects from, such as the engine's address, or `simulated`.
+    /// What it collects from: the engine's address, or that the fleet is made up.
     pub source: String,
+    /// The machine; empty for a made-up fleet.
+    pub node: String,
+    /// The engine and its version; empty for a made-up fleet.
+    pub engine: String,
     /// Containers its last round has rows of.
     pub containers: u64,
-    /// When its last round ended, Unix milliseconds; none before the first.
-    pub last_round_ms: Option<i64>,
-    /// Batches it made.
-    pub batches: u64,
-    /// Batches it had to throw away.
-    pub batches_dropped: u64,
+    /// Samples it made since the start.
+    pub samples: u64,
+    /// Rows it had to throw away since the start.
+    pub rows_dropped: u64,
+    /// Reads and questions that failed since the start.
+    pub errors: u64,
     /// What went wrong last, if that has not passed.
     pub error: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! What one sample of a recorded fleet costs on disk, as recorded (1 s) and thinned to 10 s.
 //!
-//! Reads the recording from standard input, one JSON object a line with `k` (kind), `t` (Unix time of
-//! arrival) and `d` (what the engine said); lines of kind `stats` count. The argument is a folder
-//! for the segment files.
+//! Reads the recording from standard input, one JSON object a line with `k` (kind), `t` (Unix time
+//! of arrival) and `d` (what the engine said); lines of kind `stats` count. The argument is a
+//! folder for the segment files.
 #![expect(clippy::print_stdout, reason = "an example reports to the terminal")]
 #![expect(clippy::cast_precision_loss, reason = "numbers are shown, not computed with")]
 
@@ -85,7 +85,8 @@ impl Builders {
         let mut devices: HashMap<String, Vec<(&str, Option<u64>)>> = HashMap::new();
         for (column, list, operation) in BLKIO {
             for entry in stats[list].as_array().into_iter().flatten() {
-                let same = entry["op"].as_str().is_some_and(|op| op.eq_ignore_ascii_case(operation));
+                let same =
+                    entry["op"].as_str().is_some_and(|op| op.eq_ignore_ascii_case(operation));
                 if same {
                     let device = format!("{}:{}", entry["major"], entry["minor"]);
                     devices.entry(device).or_default().push((column, entry["value"].as_u64()));
@@ -111,8 +112,8 @@ fn main() -> Outcome<()> {
         if message["k"] != "stats" {
             continue;
         }
-        let time_ms = message["t"].as_f64().map(|t| (t * 1e3).round());
-        let time_ms: i64 = time_ms.map_or(0.0, |t| t).to_string().parse()?;
+        let time_ms = message["t"].as_f64().unwrap_or(0.0) * 1e3;
+        let time_ms: i64 = format!("{time_ms:.0}").parse()?;
         let stats = &message["d"];
         all.add(time_ms, stats)?;
         let slot = time_ms / 10_000;

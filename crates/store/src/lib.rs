@@ -10,6 +10,7 @@
 pub mod compact;
 pub mod disk;
 pub mod engine;
+pub mod export;
 pub mod head;
 pub mod manifest;
 pub mod retention;

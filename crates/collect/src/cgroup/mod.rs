@@ -12,7 +12,7 @@ pub(crate) mod v2;
 use std::path::Path;
 
 pub(crate) use find::Scan;
-pub(crate) use mounts::{Hierarchies, MountInfo, mounts};
+pub(crate) use mounts::{Hierarchies, MountInfo, mounts, prefixed};
 
 use crate::folder::{Buffer, Folder};
 use crate::usage::{ContainerUsage, Sample};

@@ -66,21 +66,14 @@ fn unescape(text: &str) -> String {
             let digits = std::str::from_utf8(digits).ok()?;
             u8::from_str_radix(digits, 8).ok()
         });
-        match octal {
-            Some(byte) => {
-                out.push(byte);
-                rest = tail.get(3..).unwrap_or(&[]);
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
+        out.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { tail.get(3..).unwrap_or(&[]) } else { tail };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Controllers that a version 2 tree has.
+#[expect(clippy::struct_excessive_bools, reason = "one per controller, as the kernel lists them")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Controllers {
     pub(crate) cpu: bool,
@@ -164,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_mount_with_spaces_and_optional_fields_is_read() {
-        let line = b"36 35 98:0 /a /mnt/my\\040disk rw,noatime shared:1 master:2 - ext4 /dev/sda1 rw";
+        let line =
+            b"36 35 98:0 /a /mnt/my\\040disk rw,noatime shared:1 master:2 - ext4 /dev/sda1 rw";
         let mount = parse(line).unwrap();
         assert_eq!(mount.mount_point, "/mnt/my disk");
         assert_eq!((mount.fs_type.as_str(), mount.source.as_str()), ("ext4", "/dev/sda1"));

@@ -110,7 +110,8 @@ fn read_memory(folder: &Folder, usage: &mut ContainerUsage, buffer: &mut Buffer)
         };
         *place = Some(value);
     }
-    for (key, value) in folder.read("memory.oom_control", buffer).into_iter().flat_map(fields::pairs)
+    for (key, value) in
+        folder.read("memory.oom_control", buffer).into_iter().flat_map(fields::pairs)
     {
         if key == b"oom_kill" {
             usage.oom_kills = Some(value);

@@ -75,8 +75,7 @@ fn read_memory(folder: &Folder, usage: &mut ContainerUsage, buffer: &mut Buffer)
     usage.memory_peak_bytes = folder.number("memory.peak", buffer);
     usage.memory_swap_bytes = folder.number("memory.swap.current", buffer);
     usage.memory_limit_bytes = folder.number("memory.max", buffer);
-    usage.memory_reservation_bytes =
-        folder.number("memory.low", buffer).filter(|bytes| *bytes > 0);
+    usage.memory_reservation_bytes = folder.number("memory.low", buffer).filter(|bytes| *bytes > 0);
     let swap = folder.number("memory.swap.max", buffer);
     usage.memory_swap_limit_bytes =
         usage.memory_limit_bytes.zip(swap).and_then(|(memory, swap)| memory.checked_add(swap));

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// First pause after a time-out; each further one doubles it.
 const PAUSE_MIN: Duration = Duration::from_secs(30);
 /// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
+const PAUSE_MAX: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {

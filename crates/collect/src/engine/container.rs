@@ -203,7 +203,7 @@ fn mounts(mounts: Vec<MountPoint>) -> Vec<String> {
     let mut out: Vec<String> = mounts
         .into_iter()
         .map(|mount| {
-            let kind = mount.typ.map(|kind| kind.to_string()).unwrap_or_default();
+            let kind = mount.typ.unwrap_or_default();
             let name = mount.name.filter(|name| !name.is_empty());
             let source = name.or(mount.source).unwrap_or_default();
             let access = if mount.rw == Some(false) { "ro" } else { "rw" };

@@ -63,7 +63,10 @@ mod tests {
         assert!(RULES.is_some());
         assert_eq!(severity("container", "die", None, Some(0)), Some("info"));
         assert_eq!(severity("container", "die", None, Some(137)), Some("warning"));
-        assert_eq!(severity("container", "health_status", Some("unhealthy"), None), Some("warning"));
+        assert_eq!(
+            severity("container", "health_status", Some("unhealthy"), None),
+            Some("warning")
+        );
         assert_eq!(severity("container", "exec_start", Some("sh"), None), None);
         assert_eq!(severity("nobody", "knows", None, None), Some("info"));
     }

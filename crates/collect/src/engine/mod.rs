@@ -144,7 +144,8 @@ impl EngineFacts {
         let count = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
         let swarm = info.swarm.unwrap_or_default();
         let component = version.components.unwrap_or_default().into_iter().next();
-        let time = info.system_time.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let time =
+            info.system_time.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         Self {
             node: info.name.unwrap_or_default(),
             engine_name: text(component.map(|component| component.name)),
@@ -153,7 +154,9 @@ impl EngineFacts {
             kernel_version: text(info.kernel_version),
             os: text(info.operating_system),
             architecture: text(info.architecture),
-            cgroup_version: info.cgroup_version.and_then(|version| version.to_string().parse().ok()),
+            cgroup_version: info
+                .cgroup_version
+                .and_then(|version| version.to_string().parse().ok()),
             cgroup_driver: text(info.cgroup_driver.map(|driver| driver.to_string())),
             cpu_cores: count(info.ncpu),
             memory_total_bytes: count(info.mem_total),
@@ -197,8 +200,7 @@ impl Engine {
 
     /// All containers, running or not.
     pub(crate) async fn list(&self) -> Result<Vec<ContainerSummary>, EngineError> {
-        let options =
-            ListContainersOptions { all: true, limit: None, size: false, filters: None };
+        let options = ListContainersOptions { all: true, limit: None, size: false, filters: None };
         let call = self.docker.list_containers(Some(options));
         timed("/containers/json", self.timeouts.list, call).await
     }

@@ -18,8 +18,7 @@ use crate::usage::{BlkioUsage, ContainerUsage, Device, NetworkUsage, Sample};
 /// What one answer says; `None` when it was never read: a container that does not run gets an
 /// empty answer whose time is year 1.
 pub(crate) fn sample(answer: &ContainerStatsResponse, windows: bool) -> Option<Sample> {
-    let mut sample =
-        Sample { time_ms: time_ms(answer.read.as_deref())?, ..Sample::default() };
+    let mut sample = Sample { time_ms: time_ms(answer.read.as_deref())?, ..Sample::default() };
     let usage = &mut sample.usage;
     if let Some(cpu) = &answer.cpu_stats {
         // Windows counts in units of 100 nanoseconds.
@@ -67,9 +66,7 @@ fn read_memory(memory: &ContainerMemoryStats, usage: &mut ContainerUsage) {
     }
     let Some(stats) = &memory.stats else { return };
     let v1 = stats.contains_key("total_inactive_file") || stats.contains_key("total_rss");
-    let either = |v1_key: &str, v2_key: &str| {
-        stats.get(if v1 { v1_key } else { v2_key }).copied()
-    };
+    let either = |v1_key: &str, v2_key: &str| stats.get(if v1 { v1_key } else { v2_key }).copied();
     let only_v2 = |key: &str| stats.get(key).copied().filter(|_| !v1);
     usage.memory_rss_bytes = either("total_rss", "anon");
     usage.memory_cache_bytes = either("total_cache", "file");
@@ -93,9 +90,7 @@ fn read_memory(memory: &ContainerMemoryStats, usage: &mut ContainerUsage) {
     usage.set_working_set();
 }
 
-fn read_networks(
-    networks: &HashMap<String, ContainerNetworkStats>,
-) -> Vec<(String, NetworkUsage)> {
+fn read_networks(networks: &HashMap<String, ContainerNetworkStats>) -> Vec<(String, NetworkUsage)> {
     let mut out: Vec<_> = networks
         .iter()
         .map(|(name, stats)| {

@@ -71,7 +71,7 @@ enum Done {
     Listed(Result<Vec<ContainerSummary>, EngineError>),
     Inspected(Arc<str>, Result<Box<ContainerFacts>, EngineError>),
     Pinged(Result<(), EngineError>),
-    Facts(Result<EngineFacts, EngineError>),
+    Facts(Result<Arc<EngineFacts>, EngineError>),
 }
 
 enum End {
@@ -112,12 +112,7 @@ impl Watcher {
     }
 
     /// Runs until `stop`, or until nobody listens any more.
-    pub(crate) async fn run(
-        mut self,
-        engine: Engine,
-        facts: EngineFacts,
-        stop: CancellationToken,
-    ) {
+    pub(crate) async fn run(mut self, engine: Engine, facts: EngineFacts, stop: CancellationToken) {
         let seed = facts.time_nano.unwrap_or(1).unsigned_abs();
         let mut backoff = Backoff::new(seed);
         let mut connected = Some((engine, facts));
@@ -165,82 +160,67 @@ impl Watcher {
         let mut events = Box::pin(engine.events(since));
         let complete_until_ms =
             self.was_lost.then_some(self.last_nano.unwrap_or(now_nano).div_euclid(1_000_000));
-        let mut facts = Arc::new(facts);
-        let up = Notice::Up { engine: engine.clone(), facts: facts.clone(), complete_until_ms };
-        if self.tell(up).await.is_none() {
+        let mut session = Session::new(engine, Arc::new(facts));
+        if self.tell(session.up(complete_until_ms)).await.is_none() {
             return End::Stopped;
         }
-        let mut work: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
         let mut list_ticks = ticks(self.options.list_interval);
         let mut ping_ticks = ticks(self.options.ping_interval);
-        let mut pings = Pings::default();
-        let mut lists = 0_u32;
         loop {
             while let Some(id) = self.inventory.next(self.options.concurrency) {
-                work.push(inspect(engine.clone(), id));
+                session.inspect(id);
             }
-            tokio::select! {
-                () = stop.cancelled() => return End::Stopped,
+            let end = tokio::select! {
+                () = stop.cancelled() => Err(End::Stopped),
                 event = events.next() => match event {
-                    Some(Ok(message)) => if self.event(message).await.is_none() {
-                        return End::Stopped;
-                    },
-                    Some(Err(error)) => {
-                        tracing::warn!(error = %chain(&error), "event stream broke");
-                        if error.is_unreadable() {
-                            // What cannot be read now could not be read again either.
-                            self.last_nano = Some(self.clock.now_ms().saturating_mul(1_000_000));
-                        }
-                        return End::Lost;
-                    }
-                    None => return End::Lost,
+                    Some(Ok(message)) => self.event(message).await.ok_or(End::Stopped),
+                    Some(Err(error)) => Err(self.stream_broke(&error)),
+                    None => Err(End::Lost),
                 },
                 _ = list_ticks.tick() => {
-                    work.push(list(engine.clone()));
-                    lists = lists.wrapping_add(1);
-                    if lists.is_multiple_of(LISTS_PER_FACTS) {
-                        let engine = engine.clone();
-                        work.push(async move { Done::Facts(engine.facts().await) }.boxed());
-                    }
+                    session.list();
+                    Ok(())
                 }
-                _ = ping_ticks.tick(), if !pings.open => {
-                    pings.open = true;
-                    let engine = engine.clone();
-                    work.push(async move { Done::Pinged(engine.ping().await) }.boxed());
+                _ = ping_ticks.tick(), if !session.pings.open => {
+                    session.ping();
+                    Ok(())
                 }
-                Some(done) = work.next() => {
-                    match done {
-                        Done::Facts(Ok(found)) => facts = Arc::new(found),
-                        Done::Facts(Err(_)) => continue,
-                        Done::Pinged(answer) => match pings.answered(&answer) {
-                            Pinged::Same => continue,
-                            Pinged::Lost => return End::Lost,
-                            Pinged::Down => {
-                                if self.tell(Notice::Down).await.is_none() {
-                                    return End::Stopped;
-                                }
-                                continue;
-                            }
-                            Pinged::Up => work.push(list(engine.clone())),
-                        },
-                        done => {
-                            if self.done(done).await.is_none() {
-                                return End::Stopped;
-                            }
-                            continue;
-                        }
-                    }
-                    let up = Notice::Up {
-                        engine: engine.clone(),
-                        facts: facts.clone(),
-                        complete_until_ms: None,
-                    };
-                    if self.tell(up).await.is_none() {
-                        return End::Stopped;
-                    }
-                }
+                Some(done) = session.work.next() => self.react(&mut session, done).await,
+            };
+            if let Err(end) = end {
+                return end;
             }
         }
+    }
+
+    fn stream_broke(&mut self, error: &EngineError) -> End {
+        tracing::warn!(error = %chain(error), "event stream broke");
+        if error.is_unreadable() {
+            // What cannot be read now could not be read again either.
+            self.last_nano = Some(self.clock.now_ms().saturating_mul(1_000_000));
+        }
+        End::Lost
+    }
+
+    async fn react(&mut self, session: &mut Session, done: Done) -> Result<(), End> {
+        let notice = match done {
+            Done::Facts(Ok(facts)) => {
+                session.facts = facts;
+                session.up(None)
+            }
+            Done::Facts(Err(_)) => return Ok(()),
+            Done::Pinged(answer) => match session.pings.answered(&answer) {
+                Pinged::Same => return Ok(()),
+                Pinged::Lost => return Err(End::Lost),
+                Pinged::Down => Notice::Down,
+                Pinged::Up => {
+                    session.list();
+                    session.up(None)
+                }
+            },
+            done => return self.done(done).await.ok_or(End::Stopped),
+        };
+        self.tell(notice).await.ok_or(End::Stopped)
     }
 
     async fn done(&mut self, done: Done) -> Option<()> {
@@ -300,9 +280,7 @@ impl Watcher {
 }
 
 /// Connects and asks the engine for its facts.
-pub(crate) async fn connect(
-    options: &WatchOptions,
-) -> Result<(Engine, EngineFacts), EngineError> {
+pub(crate) async fn connect(options: &WatchOptions) -> Result<(Engine, EngineFacts), EngineError> {
     let engine = Engine::connect(&options.host, options.timeouts).await?;
     let facts = engine.facts().await?;
     Ok((engine, facts))
@@ -314,16 +292,49 @@ fn ticks(every: Duration) -> Interval {
     ticks
 }
 
-fn list(engine: Engine) -> BoxFuture<'static, Done> {
-    async move { Done::Listed(engine.list().await) }.boxed()
+/// One connection and the questions that are open on it.
+struct Session {
+    engine: Engine,
+    facts: Arc<EngineFacts>,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    pings: Pings,
+    lists: u32,
 }
 
-fn inspect(engine: Engine, id: Arc<str>) -> BoxFuture<'static, Done> {
-    async move {
-        let answer = engine.inspect(&id).await.map(Box::new);
-        Done::Inspected(id, answer)
+impl Session {
+    fn new(engine: Engine, facts: Arc<EngineFacts>) -> Self {
+        Self { engine, facts, work: FuturesUnordered::new(), pings: Pings::default(), lists: 0 }
     }
-    .boxed()
+
+    fn up(&self, complete_until_ms: Option<i64>) -> Notice {
+        let (engine, facts) = (self.engine.clone(), self.facts.clone());
+        Notice::Up { engine, facts, complete_until_ms }
+    }
+
+    fn list(&mut self) {
+        let engine = self.engine.clone();
+        self.work.push(async move { Done::Listed(engine.list().await) }.boxed());
+        self.lists = self.lists.wrapping_add(1);
+        if self.lists.is_multiple_of(LISTS_PER_FACTS) {
+            let engine = self.engine.clone();
+            self.work.push(async move { Done::Facts(engine.facts().await.map(Arc::new)) }.boxed());
+        }
+    }
+
+    fn ping(&mut self) {
+        self.pings.open = true;
+        let engine = self.engine.clone();
+        self.work.push(async move { Done::Pinged(engine.ping().await) }.boxed());
+    }
+
+    fn inspect(&mut self, id: Arc<str>) {
+        let engine = self.engine.clone();
+        let question = async move {
+            let answer = engine.inspect(&id).await.map(Box::new);
+            Done::Inspected(id, answer)
+        };
+        self.work.push(question.boxed());
+    }
 }
 
 #[derive(Debug, Default)]
@@ -343,19 +354,15 @@ impl Pings {
     fn answered(&mut self, answer: &Result<(), EngineError>) -> Pinged {
         self.open = false;
         let before = self.failed;
-        match answer {
-            Ok(()) => {
-                self.failed = 0;
-                if before > 0 { Pinged::Up } else { Pinged::Same }
-            }
-            Err(_) => {
-                self.failed += 1;
-                match self.failed {
-                    1 => Pinged::Down,
-                    FAILED_PINGS_MAX.. => Pinged::Lost,
-                    _ => Pinged::Same,
-                }
-            }
+        if answer.is_ok() {
+            self.failed = 0;
+            return if before > 0 { Pinged::Up } else { Pinged::Same };
+        }
+        self.failed += 1;
+        match self.failed {
+            1 => Pinged::Down,
+            FAILED_PINGS_MAX.. => Pinged::Lost,
+            _ => Pinged::Same,
         }
     }
 }

@@ -77,8 +77,8 @@ pub(super) fn write(
             let cpu = String::from_utf8_lossy(cpu);
             rows.cpu.row(time_ms, subject, &[&cpu]);
             for (mode, word) in MODES.iter().zip(words) {
-                let time_us = fields::number(word).and_then(|ticks| ticks.checked_mul(TICK_US));
-                rows.cpu.unsigned(mode, time_us)?;
+                let spent_us = fields::number(word).and_then(|ticks| ticks.checked_mul(TICK_US));
+                rows.cpu.unsigned(mode, spent_us)?;
             }
             continue;
         }

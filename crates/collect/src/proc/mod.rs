@@ -45,8 +45,7 @@ impl NodeReader {
     pub(crate) fn open(root: &Path) -> Option<Self> {
         let proc = Folder::open(&root.join("proc"))?;
         let mut buffer = Buffer::default();
-        let topology =
-            proc.read("cpuinfo", &mut buffer).map(Topology::parse).unwrap_or_default();
+        let topology = proc.read("cpuinfo", &mut buffer).map(Topology::parse).unwrap_or_default();
         Some(Self { root: root.to_owned(), proc, topology, mounts: Vec::new() })
     }
 

@@ -29,9 +29,8 @@ const COLUMNS: [&str; 16] = [
 ];
 
 /// Devices that loaded tunnel modules put into every network namespace.
-const FALLBACK_DEVICES: &[&str] = &[
-    "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0",
-];
+const FALLBACK_DEVICES: &[&str] =
+    &["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
 
 /// The interfaces of a `net/dev` file and the numbers of each.
 fn interfaces(text: &[u8]) -> impl Iterator<Item = (&str, impl Iterator<Item = Option<u64>>)> {

@@ -186,6 +186,15 @@ impl Table {
     }
 }
 
+/// Two tables are the same when their names are: names are unique in a registry.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
 impl ColumnType {
     /// The Arrow type of a column.
     pub fn arrow(self) -> DataType {

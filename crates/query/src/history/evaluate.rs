@@ -1,73 +1,23 @@
 //! Answers a history question from one scan of the store.
 //!
-//! Every series is folded into one value per step, then the series of a group come together.
-//! A pair of consecutive counter samples belongs to the step of the later one, so the growths of
-//! all steps add up to the growth of the range (GROW).
-//! Not here: reading the question (`history::request`), folding one series (`history::fold`).
+//! The rows of a subject (a container, a node; one device of it where the question groups by
+//! device) are folded into one value per step and field, then subjects come together in groups.
+//! Not here: reading the question (`history::request`), the arithmetic (`history::fold`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use plimsoll_model::{ErrorClass, Kind, Table, TimeRange};
-use plimsoll_store::{ScanError, ScanLimits, ScanRequest, SeriesKey, Store};
-use plimsoll_window::{GAP_MAX_MS, Steps, StepsError};
-use rustc_hash::FxHashMap;
+use plimsoll_model::{Dimension, Kind, Table, TimeRange};
+use plimsoll_store::{Scan, ScanError, ScanRequest, SeriesKey, SeriesRows, Store};
+use plimsoll_window::{GAP_MAX_MS, Steps};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::fold::{Columns, fold_series};
-use super::{Across, GroupLabel, HistoryAnswer, HistoryGroup, HistoryRequest, Reading, Stat};
-use crate::container_labels::{ContainerLabels, container_labels};
-
-/// What one question may cost (`[query]` in plimsoll.toml).
-#[derive(Debug, Clone)]
-pub struct HistoryLimits {
-    /// Series that may be read.
-    pub series_max: usize,
-    /// Rows that may be read.
-    pub rows_max: u64,
-    /// Values the answer may have: groups times steps.
-    pub points_max: usize,
-    /// Set by whoever gives up waiting; the question then ends soon.
-    pub stop: Arc<AtomicBool>,
-}
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QueryError {
-    /// The store cannot read what is asked for.
-    #[error("cannot read the rows of {table}")]
-    Scan {
-        /// The table.
-        table: &'static str,
-        /// What the store said.
-        source: ScanError,
-    },
-    /// The range and step make no grid.
-    #[error("the range cannot be cut into steps")]
-    Steps(#[from] StepsError),
-    /// The answer would have too many values.
-    #[error("the answer has more than {max} values: ask for longer steps or fewer groups")]
-    Points {
-        /// The limit.
-        max: usize,
-    },
-    /// Nobody waits for the answer any more, or it took too long.
-    #[error("the question was given up")]
-    Stopped,
-}
-
-impl QueryError {
-    /// Whether asking otherwise, or later, may help.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Scan { source, .. } => source.class(),
-            Self::Steps(_) => ErrorClass::Invalid,
-            Self::Points { .. } => ErrorClass::Limited,
-            Self::Stopped => ErrorClass::Busy,
-        }
-    }
-}
+use super::answer::{FIELD_LABEL, HistoryAnswer, HistoryField, HistoryGap, SERIES_GAPS_MAX};
+use super::coverage::{Cover, Union, gap_max_ms, gaps, stretches};
+use super::fold::Fold;
+use super::groups::Groups;
+use super::{FieldChoice, GroupLabel, HistoryLimits, HistoryRequest, QueryError, Reading, Stat};
+use crate::container_labels::{ContainerLabels, container_labels_of, label_value};
 
 /// Answers a history question. Blocks: call it where blocking is allowed.
 ///
@@ -81,69 +31,151 @@ pub fn history(
     request: &HistoryRequest,
     limits: &HistoryLimits,
 ) -> Result<HistoryAnswer, QueryError> {
-    let steps = Steps::new(request.range.start_ms, request.range.end_ms, request.step_ms)?;
-    let labels = labels_needed(store, request, limits)?;
-    let columns = Columns::of(&request.metric);
-    // Rows before the range give a counter's first step what it grew from.
-    let lead_ms = if request.metric.reading == Reading::Rate { GAP_MAX_MS } else { 0 };
-    let scan = store
-        .scan(&ScanRequest {
-            table: request.metric.table,
-            metrics: columns.scanned().to_vec(),
-            range: TimeRange::new(
-                request.range.start_ms.saturating_sub(lead_ms),
-                request.range.end_ms,
-            ),
-            filter: request.filter.clone(),
-            limits: ScanLimits {
-                rows_max: limits.rows_max,
-                series_max: limits.series_max,
-                stop: limits.stop.clone(),
-            },
-        })
-        .map_err(|source| QueryError::Scan { table: request.metric.table.name(), source })?;
-    let mut groups: BTreeMap<Vec<String>, Group> = BTreeMap::new();
-    for series in &scan.series {
-        if limits.stop.load(Ordering::Relaxed) {
-            return Err(QueryError::Stopped);
-        }
-        let of_container = labels.get(&series.key.subject.container_id);
-        let label = |name: &str| of_container.and_then(|l| l.get(name)).map_or("", String::as_str);
+    history_of(|scan| store.scan(scan), request, limits)
+}
+
+/// As [`history`], from any source of rows that keeps the contract of a scan.
+///
+/// # Errors
+///
+/// As [`history`].
+pub fn history_of(
+    scan: impl Fn(&ScanRequest) -> Result<Scan, ScanError>,
+    request: &HistoryRequest,
+    limits: &HistoryLimits,
+) -> Result<HistoryAnswer, QueryError> {
+    let range = request.range;
+    let steps = Steps::new(range.start_ms, range.end_ms, request.step_ms)?;
+    let labels = labels_needed(&scan, request, limits)?;
+    let plan = Plan::new(request);
+    let table = request.metric.table;
+    let found = scan(&plan.scan_request(request, limits))
+        .map_err(|source| QueryError::Scan { table: table.name(), source })?;
+    let renamed = renamed(&found.series);
+    let mut groups = Groups::new(steps.len(), plan.fields.len(), request.across);
+    let mut told = Told::new(request);
+    for subject in found.series.chunk_by(|one, next| one.key.subject == next.key.subject) {
+        limits.check_stop()?;
+        let Some(key) = subject.first().map(|series| &series.key) else { continue };
+        let of_container = labels.get(&key.subject.container_id);
+        let label = |name: &str| of_container.map_or("", |labels| label_value(labels, name));
         if !request.label_filters.accepts(label) {
             continue;
         }
-        let values = fold_series(series, &columns, &steps, request);
-        if values.iter().all(Option::is_none) {
-            continue;
-        }
-        let names = request.by.iter().map(|by| label_value(by, &series.key, &label)).collect();
-        groups.entry(names).or_insert_with(|| Group::new(steps.len())).add(&values, request.across);
-        if groups.len().saturating_mul(steps.len()) > limits.points_max {
-            return Err(QueryError::Points { max: limits.points_max });
+        let count_births = !renamed.contains(&key.subject.container_id);
+        for series in by_keys(subject, &request.by) {
+            let columns = plan.columns(&series, &steps, request, count_births);
+            if columns.iter().flatten().all(Option::is_none) {
+                continue;
+            }
+            let Some(key) = series.first().map(|series| &series.key) else { continue };
+            let names = request.by.iter().map(|by| group_value(by, key, label)).collect();
+            groups.add(names, &columns, told.tell(&series, plan.fields.len()), limits)?;
         }
     }
-    Ok(answer(request, &steps, groups, scan.warnings, scan.rows))
+    let mut answer = told.answer(groups, &steps, plan.fields);
+    answer.warnings.splice(0..0, found.warnings);
+    answer.rows = found.rows;
+    Ok(answer)
 }
 
-fn labels_needed(
-    store: &Store,
-    request: &HistoryRequest,
-    limits: &HistoryLimits,
-) -> Result<FxHashMap<Arc<str>, ContainerLabels>, QueryError> {
-    let grouped = request.by.iter().any(|by| matches!(by, GroupLabel::Container(_)));
-    if !grouped && request.label_filters.matchers().is_empty() {
-        return Ok(FxHashMap::default());
+/// Which columns are read and what each is for.
+struct Plan {
+    fields: Vec<FieldChoice>,
+    epoch: Option<usize>,
+}
+
+impl Plan {
+    fn new(request: &HistoryRequest) -> Self {
+        let fields = request.metric.fields();
+        let is_rate = request.metric.reading == Reading::Rate;
+        let epoch = epoch_column(request.metric.table).filter(|_| is_rate);
+        Self { fields, epoch }
     }
-    let scan_limits = ScanLimits {
-        rows_max: limits.rows_max,
-        series_max: limits.series_max,
-        stop: limits.stop.clone(),
-    };
-    container_labels(store, request.range, scan_limits)
-        .map_err(|source| QueryError::Scan { table: "container_info", source })
+
+    fn scan_request(&self, request: &HistoryRequest, limits: &HistoryLimits) -> ScanRequest {
+        // Rows before the range give its first step what it grew from.
+        let start_ms = request.range.start_ms.saturating_sub(GAP_MAX_MS);
+        ScanRequest {
+            table: request.metric.table,
+            metrics: self.fields.iter().map(|field| field.metric).chain(self.epoch).collect(),
+            range: TimeRange::new(start_ms, request.range.end_ms),
+            filter: request.filter.clone(),
+            limits: limits.of_scan(),
+        }
+    }
+
+    /// One value per step for each field, in the units of the answer.
+    fn columns(
+        &self,
+        series: &[&SeriesRows],
+        steps: &Steps,
+        request: &HistoryRequest,
+        count_births: bool,
+    ) -> Vec<Vec<Option<f64>>> {
+        let metrics = request.metric.table.metrics();
+        let column = |(position, field): (usize, &FieldChoice)| {
+            let fold = Fold {
+                steps,
+                stat: request.stat,
+                reading: request.metric.reading,
+                kind: metrics.get(field.metric).map_or(Kind::Gauge, |metric| metric.kind),
+                position,
+                epoch_position: self.epoch.map(|_| self.fields.len()),
+                count_births,
+            };
+            let mut values = fold.values(series);
+            for value in values.iter_mut().flatten() {
+                *value /= field.divide_by;
+            }
+            values
+        };
+        self.fields.iter().enumerate().map(column).collect()
+    }
 }
 
-fn label_value<'a>(
+/// The column that says when the owner of a table's counters started.
+fn epoch_column(table: &Table) -> Option<usize> {
+    let names = ["started_at_ms", "boot_at_ms"];
+    names.iter().find_map(|name| {
+        let index = table.metric_index(name)?;
+        let metric = table.metrics().get(index)?;
+        (metric.kind == Kind::State).then_some(index)
+    })
+}
+
+/// Containers whose rows stand under several subjects: their first sample under a new name is
+/// not the first of the container.
+fn renamed(series: &[SeriesRows]) -> FxHashSet<Arc<str>> {
+    let mut first: FxHashMap<&Arc<str>, &SeriesKey> = FxHashMap::default();
+    let mut renamed = FxHashSet::default();
+    for of in series {
+        let id = &of.key.subject.container_id;
+        let known = first.entry(id).or_insert(&of.key);
+        if !id.is_empty() && known.subject != of.key.subject {
+            renamed.insert(id.clone());
+        }
+    }
+    renamed
+}
+
+/// The series of one subject, apart only by the keys that the question groups by.
+fn by_keys<'a>(subject: &'a [SeriesRows], by: &[GroupLabel]) -> Vec<Vec<&'a SeriesRows>> {
+    let grouped =
+        |by: &GroupLabel| if let GroupLabel::Key(index) = by { Some(*index) } else { None };
+    let indexes: Vec<usize> = by.iter().filter_map(grouped).collect();
+    if indexes.is_empty() {
+        return vec![subject.iter().collect()];
+    }
+    let mut parts: BTreeMap<Vec<&str>, Vec<&SeriesRows>> = BTreeMap::new();
+    for series in subject {
+        let key = |index: &usize| series.key.keys.get(*index).map_or("", AsRef::as_ref);
+        parts.entry(indexes.iter().map(key).collect()).or_default().push(series);
+    }
+    parts.into_values().collect()
+}
+
+fn group_value<'a>(
     by: &GroupLabel,
     key: &'a SeriesKey,
     of_container: impl Fn(&str) -> &'a str,
@@ -155,110 +187,119 @@ fn label_value<'a>(
     }
 }
 
-/// The series of one group, coming together.
-#[derive(Debug)]
-struct Group {
-    values: Vec<Option<f64>>,
-    series: Vec<u32>,
+fn labels_needed(
+    scan: impl Fn(&ScanRequest) -> Result<Scan, ScanError>,
+    request: &HistoryRequest,
+    limits: &HistoryLimits,
+) -> Result<FxHashMap<Arc<str>, ContainerLabels>, QueryError> {
+    let grouped = request.by.iter().any(|by| matches!(by, GroupLabel::Container(_)));
+    if !grouped && request.label_filters.matchers().is_empty() {
+        return Ok(FxHashMap::default());
+    }
+    container_labels_of(scan, request.range, limits.of_scan())
+        .map_err(|source| QueryError::Scan { table: "container_info", source })
 }
 
-impl Group {
-    fn new(steps: usize) -> Self {
-        Self { values: vec![None; steps], series: vec![0; steps] }
+/// What an answer tells beside its values.
+struct Told<'a> {
+    request: &'a HistoryRequest,
+    gap_max_ms: i64,
+    union: Union,
+    series_gaps: Vec<HistoryGap>,
+    series_gaps_left_out: usize,
+}
+
+impl<'a> Told<'a> {
+    fn new(request: &'a HistoryRequest) -> Self {
+        let gap_max_ms = gap_max_ms(request.metric.table);
+        let (union, series_gaps) = (Union::default(), Vec::new());
+        Self { request, gap_max_ms, union, series_gaps, series_gaps_left_out: 0 }
     }
 
-    fn add(&mut self, values: &[Option<f64>], across: Across) {
-        for ((place, count), value) in self.values.iter_mut().zip(&mut self.series).zip(values) {
-            let Some(value) = value else { continue };
-            *count += 1;
-            *place = Some(match (*place, across) {
-                (None, _) => *value,
-                (Some(before), Across::Max) => before.max(*value),
-                (Some(before), Across::Sum | Across::Avg) => before + value,
-            });
-        }
-    }
-
-    fn finish(mut self, across: Across) -> Vec<Option<f64>> {
-        if across == Across::Avg {
-            for (place, count) in self.values.iter_mut().zip(&self.series) {
-                *place = place.map(|sum| sum / f64::from(*count));
+    /// Notes where a subject has samples.
+    fn tell(&mut self, series: &[&SeriesRows], columns: usize) -> Cover {
+        let stretches = stretches(series, columns, self.gap_max_ms);
+        self.union.add(&stretches);
+        for range in gaps(&stretches, self.request.range) {
+            if self.series_gaps.len() < SERIES_GAPS_MAX {
+                let labels = series.first().map(|of| gap_labels(self.request, &of.key));
+                self.series_gaps.push(HistoryGap { range, labels: labels.unwrap_or_default() });
+            } else {
+                self.series_gaps_left_out = self.series_gaps_left_out.saturating_add(1);
             }
         }
-        self.values
+        Cover::of(&stretches, self.request.range)
     }
-}
 
-fn answer(
-    request: &HistoryRequest,
-    steps: &Steps,
-    groups: BTreeMap<Vec<String>, Group>,
-    warnings: Vec<String>,
-    rows: u64,
-) -> HistoryAnswer {
-    let groups: Vec<HistoryGroup> = groups
-        .into_iter()
-        .map(|(labels, group)| HistoryGroup { labels, values: group.finish(request.across) })
-        .collect();
-    let covered: Vec<bool> = (0..steps.len())
-        .map(|at| groups.iter().any(|group| group.values.get(at).is_some_and(Option::is_some)))
-        .collect();
-    let covered_ms: i64 =
-        steps.iter().zip(&covered).filter(|(_, has)| **has).map(|((a, b), _)| b - a).sum();
-    let coverage = (!groups.is_empty()).then(|| share(covered_ms, request.range.len_ms()));
-    HistoryAnswer {
-        metric: request.metric.name.clone(),
-        unit: unit(request),
-        label_names: request.by.iter().map(|by| by.name(request.metric.table).to_owned()).collect(),
-        times_ms: steps.iter().map(|(start_ms, _)| start_ms).collect(),
-        step_ms: request.step_ms,
-        gaps: if groups.is_empty() { Vec::new() } else { gaps(steps, &covered) },
-        groups,
-        resolution: "raw".to_owned(),
-        coverage,
-        warnings,
-        rows,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share of two durations needs no more digits")]
-fn share(part_ms: i64, whole_ms: i64) -> f64 {
-    if whole_ms > 0 { part_ms as f64 / whole_ms as f64 } else { 0.0 }
-}
-
-/// Stretches of steps without values that last longer than [`GAP_MAX_MS`].
-fn gaps(steps: &Steps, covered: &[bool]) -> Vec<TimeRange> {
-    let mut gaps: Vec<TimeRange> = Vec::new();
-    for ((start_ms, end_ms), _) in steps.iter().zip(covered).filter(|(_, has)| !**has) {
-        match gaps.last_mut() {
-            Some(last) if last.end_ms == start_ms => last.end_ms = end_ms,
-            _ => gaps.push(TimeRange::new(start_ms, end_ms)),
+    fn answer(self, groups: Groups, steps: &Steps, fields: Vec<FieldChoice>) -> HistoryAnswer {
+        let request = self.request;
+        let (coverage, gaps) = self.union.of(request.range, self.gap_max_ms);
+        let mut warnings = Vec::new();
+        if self.series_gaps_left_out > 0 {
+            warnings.push(format!("{} more gaps are not listed", self.series_gaps_left_out));
+        }
+        let is_total = request.stat == Stat::Sum;
+        let unit =
+            |field: &FieldChoice| if is_total { &field.unit_total } else { &field.unit }.clone();
+        let fields: Vec<HistoryField> = fields
+            .into_iter()
+            .map(|field| HistoryField { unit: unit(&field), name: field.name })
+            .collect();
+        HistoryAnswer {
+            metric: request.metric.name.clone(),
+            unit: common_unit(&fields),
+            label_names: label_names(request, &fields),
+            times_ms: steps.iter().map(|(start_ms, _)| start_ms).collect(),
+            step_ms: request.step_ms,
+            groups: groups.finish(&fields),
+            fields,
+            resolution: "raw".to_owned(),
+            coverage,
+            gaps,
+            series_gaps: self.series_gaps,
+            warnings,
+            rows: 0,
         }
     }
-    gaps.retain(|gap| gap.len_ms() > GAP_MAX_MS);
-    gaps
 }
 
-/// The unit of the values: growth itself (`stat=sum` of a counter) is not per second.
-fn unit(request: &HistoryRequest) -> String {
-    let metric = &request.metric;
-    if (metric.reading, request.stat) != (Reading::Rate, Stat::Sum) {
-        return metric.unit.clone();
-    }
-    let first = metric.metrics.first().and_then(|index| metric.table.metrics().get(*index));
-    let stored = first.map(|metric| match &metric.shown {
-        Some(shown) => shown.unit.clone(),
-        None => metric.unit.clone(),
-    });
-    stored.unwrap_or_else(|| metric.unit.clone())
+/// The unit of all fields, or none.
+fn common_unit(fields: &[HistoryField]) -> String {
+    let first = fields.first().map(|field| field.unit.as_str()).unwrap_or_default();
+    let same = fields.iter().all(|field| field.unit == first);
+    if same { first.to_owned() } else { String::new() }
 }
 
-/// The column that says when the owner of a table's counters started.
-pub(super) fn epoch_column(table: &Table) -> Option<usize> {
-    let names = ["started_at_ms", "boot_at_ms"];
-    names.iter().find_map(|name| {
-        let index = table.metric_index(name)?;
-        let metric = table.metrics().get(index)?;
-        (metric.kind == Kind::State).then_some(index)
-    })
+/// The names of the labels; a container label that has the name of another one is written
+/// `label.<name>`.
+fn label_names(request: &HistoryRequest, fields: &[HistoryField]) -> Vec<String> {
+    let table = request.metric.table;
+    let field = (fields.len() > 1).then_some(FIELD_LABEL);
+    let name = |by: &GroupLabel| {
+        let name = by.name(table);
+        let mut others = request.by.iter().filter(|other| *other != by);
+        let taken = field == Some(name) || others.any(|other| other.name(table) == name);
+        match by {
+            GroupLabel::Container(_) if taken => format!("label.{name}"),
+            _ => name.to_owned(),
+        }
+    };
+    request.by.iter().map(name).chain(field.map(str::to_owned)).collect()
+}
+
+/// What names a subject to a person.
+fn gap_labels(request: &HistoryRequest, key: &SeriesKey) -> BTreeMap<String, String> {
+    let dimensions = [Dimension::Node, Dimension::Service, Dimension::Container];
+    let of_subject = dimensions.iter().map(|of| (of.name(), key.subject.get(*of).as_ref()));
+    let by_key = |(index, name)| {
+        let grouped = request.by.contains(&GroupLabel::Key(index));
+        let value = key.keys.get(index).map_or("", AsRef::as_ref);
+        grouped.then_some((name, value))
+    };
+    let names = request.metric.table.keys().iter().map(String::as_str);
+    of_subject
+        .chain(names.enumerate().filter_map(by_key))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

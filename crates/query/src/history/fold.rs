@@ -1,161 +1,273 @@
-//! Folds the rows of one series into one value per step.
+//! Folds the rows of one subject into one value per step.
 //!
-//! Holds NULL: a step without reported samples has no value.
-//! Not here: bringing series together (`history::evaluate`), window arithmetic (`window`).
+//! A subject's rows may be several series (one per device, interface, CPU). They are brought
+//! together before the statistic is taken: growth and levels add up, states give the largest.
+//!
+//! A counter's value comes from pairs of consecutive samples. A pair belongs to the step of its
+//! later sample, and a rate is growth over the real time of its pairs, so every value is right in
+//! itself. Three rules for pairs that reach back before their step:
+//!
+//! - across a gap ([`GAP_MAX_MS`]) they count for the sum, not for rates: what happened before
+//!   the step would drown what happened in it;
+//! - a series whose owner started within [`GAP_MAX_MS`] before its first sample grew from zero
+//!   since then; so short-lived containers count from their first moment;
+//! - such a first pair shorter than one second counts for the sum only: starting a container
+//!   costs time that the engine books before it says the container started.
+//!
+//! Holds NULL: a step without a value has none. Holds GROW.
+//! Not here: statistics of single points (`history::points`), window arithmetic (`window`).
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
+use plimsoll_model::Kind;
 use plimsoll_store::{Chunk, SeriesRows};
 use plimsoll_window::{
-    Bits, CounterColumn, CounterFold, CounterSample, CounterStep, EPOCH_UNKNOWN, GaugeColumn,
-    GaugeFold, GaugeValue, GaugeWindow, Steps, each_rate,
+    Bits, CounterColumn, CounterSample, CounterStep, EPOCH_UNKNOWN, GAP_MAX_MS, GaugeColumn,
+    GaugeFold, GaugeValue, GaugeWindow, Pair, Steps, fold_counter,
 };
 
-use super::evaluate::epoch_column;
-use super::{HistoryRequest, MetricChoice, Reading, Stat};
+use super::points::{Join, Point, each_step, joined};
+use super::{Reading, Stat};
 
-/// Which metric columns a scan reads, and what each is for.
-#[derive(Debug)]
-pub(super) struct Columns {
-    scanned: Vec<usize>,
-    values: usize,
-    has_epoch: bool,
+/// Shortest time from an owner's start to its first sample that makes a rate, in milliseconds.
+const BIRTH_MS_MIN: i64 = 1_000;
+
+/// What to make of one metric column of a subject.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fold<'a> {
+    pub(super) steps: &'a Steps,
+    pub(super) stat: Stat,
+    pub(super) reading: Reading,
+    pub(super) kind: Kind,
+    /// Position of the metric among the scanned columns.
+    pub(super) position: usize,
+    /// Position of the column that says when the counters' owner started.
+    pub(super) epoch_position: Option<usize>,
+    /// Whether a first sample may count from the start of its owner.
+    pub(super) count_births: bool,
 }
 
-impl Columns {
-    /// The columns of the metric, and of the start of its owner where a counter has one.
-    pub(super) fn of(metric: &MetricChoice) -> Self {
-        let mut scanned = metric.metrics.clone();
-        let values = scanned.len();
-        let epoch = epoch_column(metric.table)
-            .filter(|index| metric.reading == Reading::Rate && !scanned.contains(index));
-        scanned.extend(epoch);
-        Self { scanned, values, has_epoch: epoch.is_some() }
-    }
-
-    /// Indexes into the table's metrics.
-    pub(super) fn scanned(&self) -> &[usize] {
-        &self.scanned
-    }
-}
-
-/// One value per step, in the unit of the answer.
-pub(super) fn fold_series(
-    series: &SeriesRows,
-    columns: &Columns,
-    steps: &Steps,
-    request: &HistoryRequest,
-) -> Vec<Option<f64>> {
-    let mut total = vec![None; steps.len()];
-    for position in 0..columns.values {
-        let values = match request.metric.reading {
-            Reading::Rate => fold_rate(series, columns, position, steps, request.stat),
-            Reading::Level => fold_level(series, position, steps, request.stat),
-        };
-        for (place, value) in total.iter_mut().zip(values) {
-            if let Some(value) = value {
-                *place = Some(place.unwrap_or(0.0) + value / request.metric.divide_by);
+impl Fold<'_> {
+    /// One value per step, in stored units (per second where counters are read as rates).
+    pub(super) fn values(&self, series: &[&SeriesRows]) -> Vec<Option<f64>> {
+        match (self.reading, self.stat) {
+            (Reading::Rate, Stat::Avg | Stat::Sum) => self.growth(series),
+            (Reading::Rate, _) => {
+                let rates = series.iter().map(|of| self.rates(of)).collect();
+                each_step(joined(rates, Join::Sum), self.steps, self.stat)
             }
+            (Reading::Level, Stat::Quantile(_)) => self.level_points(series),
+            (Reading::Level, _) => match series {
+                [only] => self.level(only),
+                _ => self.level_points(series),
+            },
         }
     }
-    total
-}
 
-fn fold_rate(
-    series: &SeriesRows,
-    columns: &Columns,
-    position: usize,
-    steps: &Steps,
-    stat: Stat,
-) -> Vec<Option<f64>> {
-    let chunks = series.chunks.iter().map(|chunk| CounterChunk::of(chunk, columns, position));
-    if let Stat::Min | Stat::Quantile(_) = stat {
-        let mut rates = vec![Vec::new(); steps.len()];
-        let mut previous: Option<CounterSample> = None;
-        for chunk in chunks.flatten() {
-            let Some(column) = chunk.column() else { continue };
-            each_rate(&column, &mut previous, |time_ms, rate| {
-                if let Some(place) = steps.index_of(time_ms).and_then(|at| rates.get_mut(at)) {
-                    place.push(rate);
-                }
+    fn growth(&self, series: &[&SeriesRows]) -> Vec<Option<f64>> {
+        let mut cells = vec![Growth::default(); self.steps.len()];
+        for of in series {
+            self.add_growth(of, &mut cells);
+        }
+        cells.iter().map(|cell| cell.value(self.stat)).collect()
+    }
+
+    fn add_growth(&self, series: &SeriesRows, cells: &mut [Growth]) {
+        let mut previous = self.birth(series);
+        let mut open: Option<(usize, CounterStep)> = None;
+        let mut close = |done: Option<(usize, CounterStep)>| {
+            if let Some((index, step)) = done
+                && let Some(cell) = cells.get_mut(index)
+            {
+                cell.add(&step);
+            }
+        };
+        for rows in self.counters(series) {
+            let Some(column) = rows.column() else { continue };
+            fold_counter(&column, self.steps, &mut previous, |index, step| match &mut open {
+                Some((at, held)) if *at == index => *held = held.merge(&step),
+                _ => close(open.replace((index, step))),
             });
         }
-        return rates.into_iter().map(|rates| pick(rates, stat)).collect();
+        close(open);
     }
-    let mut fold = CounterFold::new(*steps, None);
-    for chunk in chunks.flatten() {
-        if let Some(column) = chunk.column() {
-            fold.push(&column);
+
+    /// The rate of every pair that counts for rates, at the time of its later sample.
+    fn rates(&self, series: &SeriesRows) -> Vec<Point> {
+        let mut rates = Vec::new();
+        let mut previous = self.birth(series);
+        let mut is_birth = previous.is_some();
+        let mut step = (i64::MIN, i64::MIN);
+        for sample in self.counters(series).flat_map(CounterRows::samples) {
+            if sample.time_ms >= step.1 {
+                let index = self.steps.index_of(sample.time_ms);
+                step = index.and_then(|at| self.steps.bounds(at)).unwrap_or(step);
+            }
+            if let Some(before) = previous.replace(sample)
+                && sample.time_ms >= self.steps.start_ms()
+            {
+                let pair = Pair::between(&before, &sample);
+                let inside = before.time_ms >= step.0 && !is_birth;
+                let pair = if inside { Some(pair) } else { usable_lead(pair, &sample) };
+                if let Some(rate) = pair.and_then(|pair| pair.rate_per_s()) {
+                    rates.push(Point { time_ms: sample.time_ms, value: rate });
+                }
+            }
+            is_birth = false;
         }
+        rates
     }
-    fold.finish().iter().map(|step| rate(step, stat)).collect()
+
+    /// The start of the owner as a sample, where growth counts from it.
+    fn birth(&self, series: &SeriesRows) -> Option<CounterSample> {
+        if !self.count_births {
+            return None;
+        }
+        let first = self.counters(series).flat_map(CounterRows::samples).next()?;
+        let started_ms = first.epoch?;
+        let age_ms = first.time_ms.saturating_sub(started_ms);
+        let born = age_ms > 0 && age_ms <= GAP_MAX_MS;
+        born.then_some(CounterSample { time_ms: started_ms, value: 0, epoch: first.epoch })
+    }
+
+    fn counters<'s>(&self, series: &'s SeriesRows) -> impl Iterator<Item = CounterRows<'s>> {
+        let (position, epochs) = (self.position, self.epoch_position);
+        series.chunks.iter().filter_map(move |chunk| CounterRows::of(chunk, position, epochs))
+    }
+
+    fn level(&self, series: &SeriesRows) -> Vec<Option<f64>> {
+        let mut columns = columns_of(series, self.position);
+        if columns.any(|(_, column)| column.as_primitive_opt::<Float64Type>().is_some()) {
+            let mut fold = GaugeFold::<f64>::new(*self.steps);
+            for (chunk, column) in columns_of(series, self.position) {
+                if let Some(values) = column.as_primitive_opt::<Float64Type>() {
+                    push(&mut fold, chunk, values.values(), column);
+                }
+            }
+            return fold.finish().iter().map(|window| level_of(window, self.stat)).collect();
+        }
+        let mut fold = GaugeFold::<i64>::new(*self.steps);
+        for (chunk, column) in columns_of(series, self.position) {
+            if let Some(values) = column.as_primitive_opt::<Int64Type>() {
+                push(&mut fold, chunk, values.values(), column);
+            }
+        }
+        fold.finish().iter().map(|window| level_of(window, self.stat)).collect()
+    }
+
+    fn level_points(&self, series: &[&SeriesRows]) -> Vec<Option<f64>> {
+        let join = if self.kind == Kind::State { Join::Max } else { Join::Sum };
+        let points = series.iter().map(|of| self.levels(of)).collect();
+        each_step(joined(points, join), self.steps, self.stat)
+    }
+
+    fn levels(&self, series: &SeriesRows) -> Vec<Point> {
+        let mut points = Vec::with_capacity(series.rows());
+        for (chunk, column) in columns_of(series, self.position) {
+            let ints = column.as_primitive_opt::<Int64Type>();
+            let floats = column.as_primitive_opt::<Float64Type>();
+            for (row, time_ms) in chunk.times_ms.iter().enumerate() {
+                let int = ints.and_then(|ints| ints.values().get(row)).map(|int| int.to_f64());
+                let value = int.or_else(|| floats.and_then(|f| f.values().get(row)).copied());
+                if let Some(value) = value.filter(|value| !value.is_nan() && column.is_valid(row)) {
+                    points.push(Point { time_ms: *time_ms, value });
+                }
+            }
+        }
+        points
+    }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "growth past 2^53 is shown with 15 digits")]
-fn rate(step: &CounterStep, stat: Stat) -> Option<f64> {
-    match stat {
-        Stat::Sum => (!step.is_empty()).then(|| step.growth() as f64),
-        Stat::Max => step.rate_max_per_s(),
-        Stat::Avg | Stat::Min | Stat::Quantile(_) => step.rate_avg_per_s(),
+/// The pair that leads into a step, as far as it counts for rates.
+fn usable_lead(lead: Pair, first: &CounterSample) -> Option<Pair> {
+    let age_ms = first.epoch.map(|started_ms| first.time_ms.saturating_sub(started_ms));
+    let grew_since_start = lead.reset && lead.elapsed_ms > GAP_MAX_MS;
+    let lead = match age_ms {
+        Some(age_ms) if grew_since_start && age_ms > 0 => Pair { elapsed_ms: age_ms, ..lead },
+        _ => lead,
+    };
+    let too_short = age_ms == Some(lead.elapsed_ms) && lead.elapsed_ms < BIRTH_MS_MIN;
+    (lead.elapsed_ms <= GAP_MAX_MS && !too_short).then_some(lead)
+}
+
+/// Growth of one or more counters of one subject in one step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Growth {
+    /// All growth; `None` without a pair.
+    total: Option<i64>,
+    /// Growth of the pairs that count for rates.
+    of_pairs: i64,
+    /// Time of the pairs that count for rates; the longest of several counters.
+    elapsed_ms: i64,
+}
+
+impl Growth {
+    fn add(&mut self, step: &CounterStep) {
+        if step.lead().is_some() || step.window().count() > 1 {
+            self.total = Some(self.total.unwrap_or(0).saturating_add(step.growth()));
+        }
+        let first = step.window().first();
+        let lead = step.lead().zip(first).and_then(|(lead, first)| usable_lead(*lead, &first));
+        let (growth, elapsed_ms) = lead.map_or((0, 0), |lead| (lead.growth, lead.elapsed_ms));
+        let growth = growth.saturating_add(step.window().increase());
+        let elapsed_ms = elapsed_ms.saturating_add(step.window().span_ms());
+        if elapsed_ms > 0 {
+            self.of_pairs = self.of_pairs.saturating_add(growth);
+            self.elapsed_ms = self.elapsed_ms.max(elapsed_ms);
+        }
+    }
+
+    fn value(&self, stat: Stat) -> Option<f64> {
+        if stat == Stat::Sum {
+            return self.total.map(GaugeValue::to_f64);
+        }
+        let pair = Pair { growth: self.of_pairs, elapsed_ms: self.elapsed_ms, reset: false };
+        pair.rate_per_s()
     }
 }
 
 /// One counter column of a chunk, with the start of its owner for each row.
-struct CounterChunk<'a> {
+struct CounterRows<'a> {
     chunk: &'a Chunk,
-    values: &'a ArrayRef,
+    array: &'a ArrayRef,
+    values: &'a [i64],
     epochs: Option<Vec<i64>>,
 }
 
-impl<'a> CounterChunk<'a> {
-    fn of(chunk: &'a Chunk, columns: &Columns, position: usize) -> Option<Self> {
-        let values = chunk.columns.get(position)?;
-        let epochs = chunk.columns.get(columns.values).filter(|_| columns.has_epoch);
-        let epochs = epochs
-            .and_then(|column| column.as_primitive_opt::<Int64Type>())
-            .map(|column| column.iter().map(|value| value.unwrap_or(EPOCH_UNKNOWN)).collect());
-        Some(Self { chunk, values, epochs })
+impl<'a> CounterRows<'a> {
+    fn of(chunk: &'a Chunk, position: usize, epoch_position: Option<usize>) -> Option<Self> {
+        let array = chunk.columns.get(position)?;
+        let values = array.as_primitive_opt::<Int64Type>()?.values();
+        let epochs = epoch_position
+            .and_then(|position| chunk.columns.get(position)?.as_primitive_opt::<Int64Type>())
+            .map(|epochs| epochs.iter().map(|at| at.unwrap_or(EPOCH_UNKNOWN)).collect());
+        Some(Self { chunk, array, values, epochs })
     }
 
     fn column(&self) -> Option<CounterColumn<'_>> {
-        let values = self.values.as_primitive_opt::<Int64Type>()?;
-        let valid = valid_bits(self.values)?;
-        CounterColumn::new(&self.chunk.times_ms, values.values(), valid, self.epochs.as_deref())
-            .ok()
+        let valid = valid_bits(self.array);
+        let times_ms = &self.chunk.times_ms;
+        CounterColumn::new(times_ms, self.values, valid, self.epochs.as_deref()).ok()
+    }
+
+    /// The reported samples, oldest first.
+    fn samples(self) -> impl Iterator<Item = CounterSample> {
+        let rows = self.chunk.times_ms.iter().copied().zip(self.values.iter().copied());
+        rows.enumerate().filter(move |(row, _)| self.array.is_valid(*row)).map(
+            move |(row, (time_ms, value))| {
+                let epoch = self.epochs.as_ref().and_then(|epochs| epochs.get(row)).copied();
+                let epoch = epoch.filter(|epoch| *epoch != EPOCH_UNKNOWN);
+                CounterSample { time_ms, value, epoch }
+            },
+        )
     }
 }
 
-/// The validity of an array; `None` when its bitmap is not one.
-fn valid_bits(array: &ArrayRef) -> Option<Option<Bits<'_>>> {
-    match array.nulls() {
-        None => Some(None),
-        Some(nulls) => Bits::new(nulls.validity(), nulls.offset(), nulls.len()).ok().map(Some),
-    }
-}
-
-fn fold_level(series: &SeriesRows, position: usize, steps: &Steps, stat: Stat) -> Vec<Option<f64>> {
-    let first = series.chunks.iter().find_map(|chunk| chunk.columns.get(position));
-    let is_float = first.is_some_and(|column| column.as_primitive_opt::<Float64Type>().is_some());
-    if let Stat::Quantile(_) = stat {
-        return level_quantiles(series, position, steps, stat);
-    }
-    if is_float {
-        let mut fold = GaugeFold::<f64>::new(*steps);
-        for (chunk, column) in columns_of(series, position) {
-            if let Some(values) = column.as_primitive_opt::<Float64Type>() {
-                push(&mut fold, chunk, values.values(), column);
-            }
-        }
-        return fold.finish().iter().map(|window| level(window, stat)).collect();
-    }
-    let mut fold = GaugeFold::<i64>::new(*steps);
-    for (chunk, column) in columns_of(series, position) {
-        if let Some(values) = column.as_primitive_opt::<Int64Type>() {
-            push(&mut fold, chunk, values.values(), column);
-        }
-    }
-    fold.finish().iter().map(|window| level(window, stat)).collect()
+/// Which values of an array are reported; `None` when all are.
+fn valid_bits(array: &ArrayRef) -> Option<Bits<'_>> {
+    let nulls = array.nulls()?;
+    Bits::new(nulls.validity(), nulls.offset(), nulls.len()).ok()
 }
 
 fn columns_of(series: &SeriesRows, position: usize) -> impl Iterator<Item = (&Chunk, &ArrayRef)> {
@@ -163,93 +275,16 @@ fn columns_of(series: &SeriesRows, position: usize) -> impl Iterator<Item = (&Ch
 }
 
 fn push<V: GaugeValue>(fold: &mut GaugeFold<V>, chunk: &Chunk, values: &[V], column: &ArrayRef) {
-    let Some(valid) = valid_bits(column) else { return };
-    if let Ok(column) = GaugeColumn::new(&chunk.times_ms, values, valid) {
+    if let Ok(column) = GaugeColumn::new(&chunk.times_ms, values, valid_bits(column)) {
         fold.push(&column);
     }
 }
 
-fn level<V: GaugeValue + LevelValue>(window: &GaugeWindow<V>, stat: Stat) -> Option<f64> {
+fn level_of<V: GaugeValue>(window: &GaugeWindow<V>, stat: Stat) -> Option<f64> {
     match stat {
-        Stat::Min => window.min().map(LevelValue::shown),
-        Stat::Max => window.max().map(LevelValue::shown),
+        Stat::Min => window.min().map(GaugeValue::to_f64),
+        Stat::Max => window.max().map(GaugeValue::to_f64),
         Stat::Sum => window.sum_f64(),
         Stat::Avg | Stat::Quantile(_) => window.avg(),
-    }
-}
-
-/// A stored gauge value as a number to show.
-trait LevelValue {
-    fn shown(self) -> f64;
-}
-
-impl LevelValue for f64 {
-    fn shown(self) -> f64 {
-        self
-    }
-}
-
-impl LevelValue for i64 {
-    #[expect(clippy::cast_precision_loss, reason = "values past 2^53 are shown with 15 digits")]
-    fn shown(self) -> f64 {
-        self as f64
-    }
-}
-
-fn level_quantiles(
-    series: &SeriesRows,
-    position: usize,
-    steps: &Steps,
-    stat: Stat,
-) -> Vec<Option<f64>> {
-    let mut cells = vec![Vec::new(); steps.len()];
-    for (chunk, column) in columns_of(series, position) {
-        for (row, time_ms) in chunk.times_ms.iter().enumerate() {
-            let value = if column.is_null(row) {
-                None
-            } else if let Some(values) = column.as_primitive_opt::<Float64Type>() {
-                values.values().get(row).copied()
-            } else {
-                let values = column.as_primitive_opt::<Int64Type>();
-                values.and_then(|values| values.values().get(row).copied()).map(LevelValue::shown)
-            };
-            let cell = steps.index_of(*time_ms).and_then(|at| cells.get_mut(at));
-            if let (Some(cell), Some(value)) = (cell, value.filter(|value| !value.is_nan())) {
-                cell.push(value);
-            }
-        }
-    }
-    cells.into_iter().map(|values| pick(values, stat)).collect()
-}
-
-/// The smallest value or the quantile of unsorted values; quantiles between two values are
-/// interpolated, as `PromQL`'s `quantile_over_time` does.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rank lies between 0 and the number of values of one step"
-)]
-fn pick(mut values: Vec<f64>, stat: Stat) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let Stat::Quantile(hundredths) = stat else { return values.first().copied() };
-    let last = values.len().checked_sub(1)?;
-    let rank = f64::from(hundredths) / 100.0 * last as f64;
-    let (below, above) = (values.get(rank.floor() as usize)?, values.get(rank.ceil() as usize)?);
-    Some(below + (above - below) * rank.fract())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_interpolated() {
-        let p50 = Stat::Quantile(50);
-        assert_eq!(pick(vec![3.0, 1.0, 2.0], p50), Some(2.0));
-        assert_eq!(pick(vec![1.0, 2.0], p50), Some(1.5));
-        assert_eq!(pick(vec![4.0], Stat::Quantile(99)), Some(4.0));
-        assert_eq!(pick(Vec::new(), p50), None);
-        assert_eq!(pick(vec![2.0, 1.0], Stat::Min), Some(1.0));
     }
 }

@@ -26,14 +26,30 @@ pub struct MetricChoice {
     /// The table to read.
     pub table: &'static Table,
     /// Indexes into [`Table::metrics`], at least one. Several are read each for itself and
-    /// added up (bytes received and bytes sent).
+    /// answered side by side (bytes received, bytes sent): see [`MetricChoice::fields`].
     pub metrics: Vec<usize>,
     /// How values are read.
     pub reading: Reading,
-    /// What a stored value (or rate) is divided by to get [`MetricChoice::unit`].
+    /// What a stored value (or rate) of the first column is divided by to get
+    /// [`MetricChoice::unit`].
     pub divide_by: f64,
-    /// Unit of the answer.
+    /// Unit of the answer, for the first column.
     pub unit: String,
+}
+
+/// One of the columns that answer a question, and how its values are shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChoice {
+    /// The metric as it was asked for, or the column's name where a question has several.
+    pub name: String,
+    /// Index into [`Table::metrics`].
+    pub metric: usize,
+    /// What a stored value (or rate) is divided by.
+    pub divide_by: f64,
+    /// Unit of a value, or of growth per second.
+    pub unit: String,
+    /// Unit of a sum: of growth itself for counters, else the same.
+    pub unit_total: String,
 }
 
 struct Short {
@@ -54,7 +70,7 @@ const SHORT: &[Short] = &[
     Short {
         name: "io",
         table: "container_blkio",
-        columns: &["read_bytes", "write_bytes"],
+        columns: &["read_bytes", "write_bytes", "read_ops", "write_ops"],
         unit: None,
     },
     Short {
@@ -108,15 +124,42 @@ impl MetricChoice {
             return Err(error(name, "a metric whose values are numbers".to_owned()));
         };
         let reading = if first.kind == Kind::Counter { Reading::Rate } else { Reading::Level };
-        let (unit, divide_by) = match &first.shown {
-            Some(shown) => (shown.unit.as_str(), shown.divide_by),
-            None => (first.unit.as_str(), 1.0),
-        };
-        let unit = match reading {
-            Reading::Rate => format!("{unit}_per_second"),
-            Reading::Level => unit.to_owned(),
-        };
+        let (unit, divide_by) = shown(first);
+        let unit = unit_of(reading, unit);
         Ok(Self { name: name.to_owned(), table, metrics, reading, divide_by, unit })
+    }
+
+    /// The columns of the answer, in order; at least one.
+    pub fn fields(&self) -> Vec<FieldChoice> {
+        let single = self.metrics.len() == 1;
+        let metrics = self.metrics.iter();
+        let metrics = metrics.filter_map(|index| Some((*index, self.table.metrics().get(*index)?)));
+        let field = |(metric, of): (usize, &Metric)| {
+            let (unit_total, divide_by) = shown(of);
+            let unit_total = unit_total.to_owned();
+            let (name, unit) = if single {
+                (self.name.clone(), self.unit.clone())
+            } else {
+                (of.column.clone(), unit_of(self.reading, &unit_total))
+            };
+            FieldChoice { name, metric, divide_by, unit, unit_total }
+        };
+        metrics.map(field).collect()
+    }
+}
+
+/// Unit and divisor of what is shown of a metric.
+fn shown(metric: &Metric) -> (&str, f64) {
+    match &metric.shown {
+        Some(shown) => (shown.unit.as_str(), shown.divide_by),
+        None => (metric.unit.as_str(), 1.0),
+    }
+}
+
+fn unit_of(reading: Reading, unit: &str) -> String {
+    match reading {
+        Reading::Rate => format!("{unit}_per_second"),
+        Reading::Level => unit.to_owned(),
     }
 }
 

@@ -1,17 +1,27 @@
 //! History: how one metric of many containers or nodes went over time, in steps and groups.
 //!
-//! [`HistoryRequest`] says what is asked, [`HistoryAnswer`] what came out.
-//! Not here: PromQL, and how answers are written (`serve`).
+//! [`HistoryRequest`] says what is asked, [`HistoryAnswer`] what came out. An answer is made in
+//! three stages: the rows of one subject become one value per step (`fold`), subjects come
+//! together in groups (`groups`), and what is missing is told (`coverage`).
+//!
+//! Not here: PromQL; how answers are written (`serve`).
 
 mod answer;
+mod coverage;
+mod error;
 mod evaluate;
 mod fold;
+mod groups;
 mod metric;
+mod points;
 mod request;
 
-pub use answer::{HistoryAnswer, HistoryGroup};
-pub use evaluate::{HistoryLimits, QueryError, history};
-pub use metric::{MetricChoice, Reading};
+pub use answer::{
+    FIELD_LABEL, HistoryAnswer, HistoryField, HistoryGap, HistoryGroup, SERIES_GAPS_MAX,
+};
+pub use error::{HistoryLimits, QueryError};
+pub use evaluate::{history, history_of};
+pub use metric::{FieldChoice, MetricChoice, Reading};
 pub use request::{Across, HistoryRequest, PARAMETERS, STEP_MS_MAX, STEP_MS_MIN, STEPS_MAX, Stat};
 
 pub use crate::parameters::{GroupLabel, ParameterError};

@@ -2,10 +2,11 @@
 //!
 //! Holds: each text is kept once, and at most [`NOTES_MAX`] of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast::Span;
-use super::text::short_number;
+use super::eval::dates::format_time;
+use super::text::{rounded_number, short_number};
 
 /// Most notes one answer carries.
 const NOTES_MAX: usize = 100;
@@ -52,6 +53,12 @@ pub enum Note {
         highest: f64,
         /// Largest raise.
         difference: f64,
+        /// How many histograms were raised.
+        count: usize,
+        /// When the first of them was, Unix milliseconds.
+        first_ms: i64,
+        /// When the last of them was, Unix milliseconds.
+        last_ms: i64,
     },
     /// A rate of something that is not named like a counter.
     NotCounter {
@@ -78,6 +85,30 @@ impl Note {
         }
     }
 
+    /// Joins what another note about monotonicity says.
+    fn join(&mut self, other: &Self) {
+        if let (
+            Self::Monotonicity { lowest, highest, difference, count, first_ms, last_ms, .. },
+            Self::Monotonicity {
+                lowest: other_lowest,
+                highest: other_highest,
+                difference: other_difference,
+                count: other_count,
+                first_ms: other_first_ms,
+                last_ms: other_last_ms,
+                ..
+            },
+        ) = (self, other)
+        {
+            *lowest = lowest.min(*other_lowest);
+            *highest = highest.max(*other_highest);
+            *difference = difference.max(*other_difference);
+            *count += other_count;
+            *first_ms = (*first_ms).min(*other_first_ms);
+            *last_ms = (*last_ms).max(*other_last_ms);
+        }
+    }
+
     fn text(&self) -> String {
         let kind = match self.level() {
             NoteLevel::Warning => "PromQL warning: ",
@@ -97,15 +128,25 @@ impl Note {
                 let text = "bucket label \"le\" is missing or has a malformed value of";
                 format!("{text} {found:?}{metric}")
             }
-            Self::Monotonicity { metric, lowest, highest, difference } => {
+            Self::Monotonicity {
+                metric,
+                lowest,
+                highest,
+                difference,
+                count,
+                first_ms,
+                last_ms,
+            } => {
                 let metric = of_metric(metric);
                 let (lowest, highest) = (short_number(*lowest), short_number(*highest));
-                let difference = short_number(*difference);
+                let difference = rounded_number(*difference);
+                let (first, last) = (format_time(*first_ms), format_time(*last_ms));
                 format!(
                     "input to histogram_quantile needed to be fixed for monotonicity (see \
                      https://prometheus.io/docs/prometheus/latest/querying/functions/\
                      #histogram_quantile){metric}, from buckets {lowest} to {highest}, \
-                     with a max diff of {difference}"
+                     with a max diff of {difference}, \
+                     over {count} samples from {first} to {last}"
                 )
             }
             Self::NotCounter { metric } => format!(
@@ -129,11 +170,19 @@ fn of_metric(metric: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Annotations {
     texts: BTreeSet<(NoteLevel, String)>,
+    /// What was raised, by metric, line and column.
+    raised: BTreeMap<(String, (usize, usize)), Note>,
 }
 
 impl Annotations {
-    /// Adds a note about a place in the query.
+    /// Adds a note about a place in the query. Those about monotonicity are joined per metric.
     pub(super) fn add(&mut self, note: &Note, span: Span, query: &str) {
+        if let Note::Monotonicity { metric, .. } = note {
+            let place = span.line_column(query);
+            let known = self.raised.entry((metric.clone(), place));
+            known.and_modify(|known| known.join(note)).or_insert_with(|| note.clone());
+            return;
+        }
         if self.texts.len() < NOTES_MAX {
             let (line, column) = span.line_column(query);
             self.texts.insert((note.level(), format!("{} ({line}:{column})", note.text())));
@@ -143,6 +192,13 @@ impl Annotations {
     /// All texts of a level, sorted.
     pub(super) fn texts(&self, level: NoteLevel) -> Vec<String> {
         let chosen = self.texts.iter().filter(|(found, _)| *found == level);
-        chosen.map(|(_, text)| text.clone()).collect()
+        let mut texts: Vec<String> = chosen.map(|(_, text)| text.clone()).collect();
+        let raised = self.raised.iter().filter(|(_, note)| note.level() == level);
+        texts.extend(
+            raised
+                .take(NOTES_MAX)
+                .map(|((_, (line, column)), note)| format!("{} ({line}:{column})", note.text())),
+        );
+        texts
     }
 }

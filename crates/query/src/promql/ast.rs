@@ -259,8 +259,8 @@ pub struct Paren {
 /// A duration, known once step and range of the query are.
 #[derive(Clone, Debug)]
 pub enum DurationExpr {
-    /// So many seconds.
-    Seconds(f64, Span),
+    /// So many seconds, and whether they were written as a duration.
+    Seconds(f64, bool, Span),
     /// The query's step.
     Step(Span),
     /// From the query's start to its end.
@@ -281,7 +281,7 @@ impl DurationExpr {
     /// Where it stands.
     pub fn span(&self) -> Span {
         match self {
-            Self::Seconds(_, span)
+            Self::Seconds(_, _, span)
             | Self::Step(span)
             | Self::Range(span)
             | Self::Min(_, span)

@@ -122,7 +122,8 @@ impl Engine {
         Ok(run.answer(value))
     }
 
-    /// Evaluates a query at `start_ms`, `start_ms + step_ms`, … up to `end_ms` (Unix milliseconds).
+    /// Evaluates a query at `start_ms`, `start_ms + step_ms` and so on up to `end_ms`, all in Unix
+    /// milliseconds.
     ///
     /// # Errors
     ///
@@ -187,7 +188,7 @@ impl Engine {
         };
         let selections = plan(&parsed.expr, parsed.selections, grid, &times)?;
         let limits = self.options.limits;
-        let data = source.select(&selections, &limits)?;
+        let data = source.select(&selections, &limits, interrupt)?;
         let stats = Stats {
             series: data.iter().map(Vec::len).sum(),
             samples: data.iter().flatten().map(|series| series.times.len()).sum(),
@@ -256,7 +257,7 @@ fn range_matrix(rows: Vec<Row>, grid: Grid) -> Result<Vec<Series>, QueryError> {
         let (times, values): (Vec<i64>, Vec<f64>) =
             present.map(|(step, value)| (grid.time_ms(step), *value)).unzip();
         if !times.is_empty() {
-            out.push(Series { labels: row.labels, times, values });
+            out.push(Series::new(row.labels, times, values));
         }
     }
     out.sort_by(|a, b| a.labels.cmp(&b.labels));

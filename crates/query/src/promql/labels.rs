@@ -102,7 +102,7 @@ impl Labels {
         Self::sorted(self.0.pairs.iter().filter(|(name, _)| keep(name)).cloned().collect())
     }
 
-    /// Without the labels that describe the metric itself ([`METADATA`]).
+    /// Without the labels that describe the metric itself (`__name__`, `__type__`, `__unit__`).
     #[must_use]
     pub fn without_metadata(&self) -> Self {
         self.retain(|name| !METADATA.contains(&name))

@@ -1,7 +1,7 @@
 //! The PromQL language over float samples.
 //!
-//! A query goes through four steps: [`parse`] reads it, the planner says which series and times it
-//! needs, one [`SeriesSource::select`] call fetches them all, and the evaluator computes every
+//! A query goes through four steps: [`parse()`] reads it, the planner says which series and times
+//! it needs, one [`SeriesSource::select`] call fetches them all, and the evaluator computes every
 //! step of every expression at once. Results, warnings and infos follow Prometheus 3.
 //!
 //! Holds LIMIT: memory and time are bounded by [`Limits`], whatever is asked.
@@ -44,7 +44,7 @@ pub use error::QueryError;
 pub use labels::{BUCKET, Labels, METRIC_NAME, Pair};
 pub use matcher::{MatchOp, Matcher};
 pub use memory::MemorySource;
-pub use parse::{ParseError, ParseFault, Query, parse};
+pub use parse::{ParseError, ParseFault, Query, parse, parse_selector};
 pub use source::{Hints, Selection, Series, SeriesSource, SourceError};
 pub use token::parse_duration_ms;
 pub use value::{Answer, InstantSample, Stats, Value};

@@ -153,7 +153,7 @@ impl Times<'_> {
 
     fn seconds(&self, expr: &DurationExpr) -> Result<f64, QueryError> {
         Ok(match expr {
-            DurationExpr::Seconds(seconds, _) => *seconds,
+            DurationExpr::Seconds(seconds, _, _) => *seconds,
             DurationExpr::Step(_) => self.step_ms as f64 / 1000.0,
             DurationExpr::Range(_) => self.end_ms.saturating_sub(self.start_ms) as f64 / 1000.0,
             DurationExpr::Min(pair, _) => self.seconds(&pair.0)?.min(self.seconds(&pair.1)?),
@@ -235,8 +235,13 @@ impl Planner<'_, '_> {
     }
 
     fn visit_call(&mut self, call: &Call, grid: Grid, hints: &Hints) -> Result<(), QueryError> {
-        // The grouping of an aggregation around a function still says what will be kept.
-        let inner = Hints { function: Some(call.function.name), ..hints.clone() };
+        // The grouping around a range function still says what will be kept; other functions may
+        // change labels.
+        let outer = match call.function.builtin {
+            Builtin::Window(_) => hints.clone(),
+            _ => Hints::default(),
+        };
+        let inner = Hints { function: Some(call.function.name), ..outer };
         if !matches!(call.function.builtin, Builtin::Info) {
             return call.args.iter().try_for_each(|arg| self.visit(arg, grid, &inner));
         }

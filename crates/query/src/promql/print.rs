@@ -45,16 +45,30 @@ impl Display for Expr {
 impl Display for DurationExpr {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Seconds(seconds, _) => write_seconds(out, *seconds),
+            Self::Seconds(seconds, _, _) => write_seconds(out, *seconds),
             Self::Step(_) => out.write_str("step()"),
             Self::Range(_) => out.write_str("range()"),
-            Self::Min(pair, _) => write!(out, "min_of({}, {})", pair.0, pair.1),
-            Self::Max(pair, _) => write!(out, "max_of({}, {})", pair.0, pair.1),
+            Self::Min(pair, _) => write!(out, "min_of({}, {})", Part(&pair.0), Part(&pair.1)),
+            Self::Max(pair, _) => write!(out, "max_of({}, {})", Part(&pair.0), Part(&pair.1)),
             Self::Sign(negative, inner, _) => {
-                write!(out, "{}{inner}", if *negative { '-' } else { '+' })
+                write!(out, "{}{}", if *negative { '-' } else { '+' }, Part(inner))
             }
-            Self::Binary(op, pair, _) => write!(out, "{} {} {}", pair.0, op.symbol(), pair.1),
-            Self::Paren(inner, _) => write!(out, "({inner})"),
+            Self::Binary(op, pair, _) => {
+                write!(out, "{} {} {}", Part(&pair.0), op.symbol(), Part(&pair.1))
+            }
+            Self::Paren(inner, _) => write!(out, "({})", Part(inner)),
+        }
+    }
+}
+
+/// A part of duration arithmetic: factors stay numbers.
+struct Part<'d>(&'d DurationExpr);
+
+impl Display for Part<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        match self.0 {
+            DurationExpr::Seconds(seconds, false, _) => write_number(out, *seconds),
+            other => other.fmt(out),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plimsoll_model::ErrorClass;
 
-use super::engine::Limits;
+use super::engine::{Interrupt, Limits, Stop};
 use super::labels::Labels;
 use super::matcher::Matcher;
 
@@ -17,6 +17,16 @@ pub struct Series {
     pub times: Vec<i64>,
     /// One value per time; [`super::STALE_BITS`] ends the series.
     pub values: Vec<f64>,
+    /// When what each sample counts began, in Unix milliseconds, 0 where that is not known. Empty
+    /// where it is known of no sample. Counters that restarted unseen are found by it.
+    pub starts_ms: Vec<i64>,
+}
+
+impl Series {
+    /// A series of whose samples it is not known when they began to count.
+    pub fn new(labels: Labels, times: Vec<i64>, values: Vec<f64>) -> Self {
+        Self { labels, times, values, starts_ms: Vec::new() }
+    }
 }
 
 /// What one selector of a query needs.
@@ -37,7 +47,8 @@ pub struct Selection {
 pub struct Hints {
     /// The function or aggregation around the selector, if any.
     pub function: Option<&'static str>,
-    /// The labels of the aggregation around the selector.
+    /// The labels of the aggregation around the selector, or around the range function around it.
+    /// Series must still come one by one.
     pub grouping: Vec<Arc<str>>,
     /// Whether `grouping` names the labels to keep (`by`).
     pub by: bool,
@@ -54,7 +65,8 @@ pub struct Hints {
 pub trait SeriesSource {
     /// Fetches all selections of a query at once: the series of each, in any order.
     ///
-    /// Samples outside the asked times may be returned; they are ignored.
+    /// Samples outside the asked times may be returned; they are ignored. `interrupt` says whether
+    /// to stop; a source that reads for long asks it often.
     ///
     /// # Errors
     ///
@@ -63,6 +75,7 @@ pub trait SeriesSource {
         &self,
         selections: &[Selection],
         limits: &Limits,
+        interrupt: &dyn Interrupt,
     ) -> Result<Vec<Vec<Series>>, SourceError>;
 }
 
@@ -89,8 +102,11 @@ pub enum SourceError {
         samples_max: usize,
     },
     /// The query was stopped while reading.
-    #[error("reading was stopped")]
-    Stopped,
+    #[error("query {stop}")]
+    Stopped {
+        /// Why.
+        stop: Stop,
+    },
     /// The store failed.
     #[error("the series could not be read")]
     Store {
@@ -106,7 +122,9 @@ impl SourceError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NativeHistogram { .. } => ErrorClass::Invalid,
-            Self::Series { .. } | Self::Samples { .. } | Self::Stopped => ErrorClass::Limited,
+            Self::Series { .. } | Self::Samples { .. } | Self::Stopped { .. } => {
+                ErrorClass::Limited
+            }
             Self::Store { class, .. } => *class,
         }
     }

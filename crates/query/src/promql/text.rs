@@ -186,6 +186,18 @@ pub fn short_number(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", power.abs())
 }
 
+/// A number with two significant digits (`%.2g`).
+pub fn rounded_number(value: f64) -> String {
+    let scientific = format!("{value:.1e}");
+    let rounded = scientific.parse::<f64>().unwrap_or(value);
+    let power: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    if (-4..2).contains(&power) || rounded == 0.0 || !rounded.is_finite() {
+        return plain_number(rounded);
+    }
+    let mantissa = scientific.split('e').next().unwrap_or("").trim_end_matches(".0");
+    format!("{mantissa}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
+}
+
 /// A number as a quantile label holds it: always with a point or exponent (`1.0`, `0.5`).
 pub fn label_number(value: f64) -> String {
     let text = short_number(value);
@@ -214,6 +226,10 @@ mod tests {
         assert_eq!(short_number(123_456.0), "123456");
         assert_eq!(short_number(0.000_01), "1e-05");
         assert_eq!(short_number(123.5), "123.5");
+        assert_eq!(rounded_number(0.123), "0.12");
+        assert_eq!(rounded_number(2.0), "2");
+        assert_eq!(rounded_number(120.0), "1.2e+02");
+        assert_eq!(rounded_number(1000.0), "1e+03");
         assert_eq!(label_number(1.0), "1.0");
         assert_eq!(plain_number(f64::NEG_INFINITY), "-Inf");
     }

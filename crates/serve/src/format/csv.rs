@@ -17,8 +17,8 @@ pub(super) fn write(answer: &HistoryAnswer) -> String {
     }
     text.push_str(",value,unit\r\n");
     let times: Vec<String> = answer.times_ms.iter().map(|time| format_time_ms(*time)).collect();
-    let unit = cell(&answer.unit);
     for group in &answer.groups {
+        let unit = cell(&group.unit);
         let mut labels = String::new();
         for label in &group.labels {
             labels.push(',');
@@ -70,16 +70,20 @@ mod tests {
         let answer = HistoryAnswer {
             metric: "cpu".to_owned(),
             unit: "cores".to_owned(),
+            fields: Vec::new(),
             label_names: vec!["service".to_owned(), "time".to_owned()],
             times_ms: vec![0, 60_000],
             step_ms: 60_000,
             groups: vec![HistoryGroup {
                 labels: vec!["web".to_owned(), String::new()],
+                unit: "cores".to_owned(),
                 values: vec![Some(0.5), None],
+                coverage: 0.5,
             }],
             resolution: "raw".to_owned(),
             coverage: Some(0.5),
             gaps: Vec::new(),
+            series_gaps: Vec::new(),
             warnings: Vec::new(),
             rows: 1,
         };

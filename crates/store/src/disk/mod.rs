@@ -68,6 +68,8 @@ impl DiskError {
 }
 
 /// The disk below a data directory.
+///
+/// A type of its own so that tests can make it fail; see `faults`.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     #[cfg(any(test, feature = "sabotage"))]
@@ -81,6 +83,9 @@ pub struct DiskFile {
     file: File,
     #[cfg(any(test, feature = "sabotage"))]
     faults: Faults,
+    /// Length that survives a failed sync.
+    #[cfg(any(test, feature = "sabotage"))]
+    synced_bytes: u64,
 }
 
 impl Disk {
@@ -110,6 +115,8 @@ impl Disk {
             file,
             #[cfg(any(test, feature = "sabotage"))]
             faults: self.faults.clone(),
+            #[cfg(any(test, feature = "sabotage"))]
+            synced_bytes: 0,
         })
     }
 
@@ -250,6 +257,10 @@ impl Disk {
         })
     }
 
+    #[cfg_attr(
+        not(any(test, feature = "sabotage")),
+        expect(clippy::unused_self, reason = "only a disk with faults looks at itself")
+    )]
     fn tried<T>(
         &self,
         operation: Operation,
@@ -315,7 +326,14 @@ impl DiskFile {
     /// [`DiskError`]; then nothing in the file is safe, and a second try would say nothing.
     pub fn sync(&mut self) -> Result<(), DiskError> {
         #[cfg(any(test, feature = "sabotage"))]
-        let done = self.faults.strike(Operation::Sync).and_then(|()| self.file.sync_data());
+        let done = match self.faults.strike(Operation::Sync) {
+            Ok(()) => self.file.sync_data().and_then(|()| {
+                self.synced_bytes = self.file.metadata()?.len();
+                Ok(())
+            }),
+            // The system forgets what it could not write, as Linux does; later syncs succeed.
+            Err(error) => self.file.set_len(self.synced_bytes).and(Err(error)),
+        };
         #[cfg(not(any(test, feature = "sabotage")))]
         let done = self.file.sync_data();
         done.map_err(|source| self.error(Operation::Sync, source))

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use plimsoll_model::chain;
 use plimsoll_wire::FrameId;
@@ -72,10 +72,7 @@ fn gather(shared: &Shared, requests: &Receiver<Request>, first: Request) -> Vec<
         let next = if left.is_zero() {
             requests.try_recv().ok()
         } else {
-            match requests.recv_timeout(left) {
-                Ok(request) => Some(request),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            }
+            requests.recv_timeout(left).ok()
         };
         let Some(request) = next else {
             break;

@@ -8,13 +8,13 @@
 //! all its rows are in segments.
 //! Not here: when to flush (`worker`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use plimsoll_model::{Table, chain};
 
-use super::shared::{LiveSegment, Shared, count};
+use super::shared::{LiveSegment, Shared, WalFile, count};
 use super::{StoreError, quarantine};
 use crate::head::{DAY_MS, SealedHead, SortedRows};
 use crate::manifest::{self, Lineage, Manifest, SegmentEntry};
@@ -139,7 +139,9 @@ fn flush_locked(
         match write_table(shared, ledger, &sealed) {
             Ok(segments) => written.push(Written { table, upto, heads: sealed.len(), segments }),
             Err(error) => {
-                written.iter().for_each(|done| discard(shared, &done.segments));
+                for done in &written {
+                    discard(shared, &done.segments);
+                }
                 return Err(error);
             }
         }
@@ -154,8 +156,15 @@ fn flush_locked(
             manifest.flushed.insert(done.table.name().to_owned(), done.upto);
         }
     });
-    // After a failure the new generation may still be on disk: its files must stay.
-    committed?;
+    if let Err(error) = committed {
+        // A generation that is on disk after all may be read by the next start: its files stay.
+        if !manifest::exists(&shared.paths.manifest, ledger.generation_tried) {
+            for done in &written {
+                discard(shared, &done.segments);
+            }
+        }
+        return Err(error);
+    }
     for done in written {
         install(shared, done);
     }
@@ -193,8 +202,23 @@ pub(super) fn write_segment(
 ) -> Result<NewSegment, StoreError> {
     let id = ledger.take_segment_id();
     let aside = shared.paths.tmp.join(format!("{id:016x}.parquet"));
-    shared.disk.remove(&aside)?;
-    let meta = segment::write(rows, Resolution::Raw, &aside)?;
+    let written = write_aside(shared, id, rows, &aside);
+    if written.is_err()
+        && let Err(error) = shared.disk.remove(&aside)
+    {
+        tracing::warn!(error = %chain(&error), "unfinished segment not removed");
+    }
+    written
+}
+
+fn write_aside(
+    shared: &Shared,
+    id: u64,
+    rows: &SortedRows,
+    aside: &Path,
+) -> Result<NewSegment, StoreError> {
+    shared.disk.remove(aside)?;
+    let meta = segment::write(rows, Resolution::Raw, aside)?;
     let entry = SegmentEntry {
         id,
         table: rows.table().name().to_owned(),
@@ -204,21 +228,18 @@ pub(super) fn write_segment(
         lineage: Lineage::default(),
     };
     let path = shared.paths.segments.join(entry.path());
-    shared.disk.sync_file(&aside)?;
+    shared.disk.sync_file(aside)?;
     if let Some(folder) = path.parent() {
         shared.disk.create_folder(folder)?;
     }
-    shared.disk.rename(&aside, &path)?;
+    shared.disk.rename(aside, &path)?;
     Ok((entry, Arc::new(Segment::open(&path, meta)?)))
 }
 
 /// The name of a UTC day, given as days since 1970.
 fn date(day: i64) -> String {
     let moment = jiff::Timestamp::from_millisecond(day.saturating_mul(DAY_MS));
-    moment.map_or_else(
-        |_| format!("day{day}"),
-        |moment| moment.strftime("%Y-%m-%d").to_string(),
-    )
+    moment.map_or_else(|_| format!("day{day}"), |moment| moment.strftime("%Y-%m-%d").to_string())
 }
 
 fn discard(shared: &Shared, segments: &[NewSegment]) {
@@ -249,28 +270,34 @@ pub(super) fn truncate_wal(shared: &Shared, manifest: &Manifest) {
     let current = shared.wal_current.load(Ordering::Acquire);
     let flushed: Vec<Position> =
         shared.tables().map(|(table, _)| manifest.flushed(table)).collect();
-    let mut files = shared.wal_files.lock();
-    files.retain(|id, file| {
-        let is_needed = *id >= current
-            || file.last.iter().any(|(table, start)| {
-                let at = Position { file: *id, offset: *start };
-                flushed.get(*table).is_none_or(|flushed| at >= *flushed)
-            });
-        if is_needed {
-            return true;
-        }
-        let path = wal::file_path(&shared.paths.wal, *id);
-        let gone = if file.damaged {
+    let is_needed = |id: u64, file: &WalFile| {
+        file.last.iter().any(|(table, start)| {
+            let at = Position { file: id, offset: *start };
+            flushed.get(*table).is_none_or(|flushed| at >= *flushed)
+        })
+    };
+    // Collected first, so that commits do not wait for the disk to delete.
+    let surplus: Vec<(u64, bool)> = shared
+        .wal_files
+        .lock()
+        .range(..current)
+        .filter(|(id, file)| !is_needed(**id, file))
+        .map(|(id, file)| (*id, file.damaged))
+        .collect();
+    for (id, damaged) in surplus {
+        let path = wal::file_path(&shared.paths.wal, id);
+        let gone = if damaged && path.exists() {
             quarantine::set_aside(shared, &path)
         } else {
             shared.disk.remove(&path)
         };
-        if let Err(error) = gone {
-            tracing::warn!(error = %chain(&error), "write-ahead log file not taken away");
-            return true;
+        match gone {
+            Ok(()) => drop(shared.wal_files.lock().remove(&id)),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "write-ahead log file not taken away");
+            }
         }
-        false
-    });
+    }
 }
 
 /// Drops whole segments whose rows are all older than their retention.

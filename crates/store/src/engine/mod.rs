@@ -122,8 +122,7 @@ impl Store {
         let shared = Arc::new(shared);
         let options = &shared.options;
         let folder = shared.paths.wal.clone();
-        let writer =
-            Writer::new(shared.disk.clone(), folder, options.wal_segment_bytes, next_wal);
+        let writer = Writer::new(shared.disk.clone(), folder, options.wal_segment_bytes, next_wal);
         let queue = Arc::new(Semaphore::new(options.queue_bytes_max.min(Semaphore::MAX_PERMITS)));
         let (requests, inbox) = sync_channel(QUEUE_REQUESTS_MAX);
         let (wake, woken) = sync_channel(1);
@@ -215,9 +214,8 @@ impl Store {
         let view = self.shared.view(request.table, Resolution::Raw);
         let mut scan = scan::scan(&view, &request)?;
         let suspects = scan.damaged.iter().filter(|d| d.error.class() == ErrorClass::Corrupt);
-        let suspects: Vec<&str> = suspects
-            .filter_map(|damaged| damaged.segment.path().file_stem()?.to_str())
-            .collect();
+        let suspects: Vec<&str> =
+            suspects.filter_map(|damaged| damaged.segment.path().file_stem()?.to_str()).collect();
         if !suspects.is_empty() {
             let ids = suspects.iter().filter_map(|name| u64::from_str_radix(name, 16).ok());
             self.shared.suspects.lock().extend(ids);
@@ -321,4 +319,11 @@ fn decode(shared: &Shared, frames: Vec<Bytes>) -> Vec<Pending> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "tests count frames and bytes they made"
+)]
 mod tests;

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use plimsoll_model::{Table, TimeRange, chain};
 
+use super::StoreError;
 use super::flush::{Ledger, take_out};
 use super::shared::Shared;
-use super::StoreError;
 use crate::disk::DiskError;
 use crate::manifest::{Lost, SegmentEntry};
 use crate::segment::Resolution;

@@ -61,7 +61,8 @@ pub(super) fn recover(
     let is_changed = !found.damaged.is_empty() || !lost.is_empty();
     // With no list to believe in, a file nobody names may hold the only copy of its rows.
     let is_trusted = !found.fell_back && found.manifest.generation > 0;
-    let orphans = sweep(&disk, &paths, &files, &found.manifest.segments, is_trusted);
+    let kept = |id| !is_trusted || found.manifest.lost.iter().any(|lost| lost.segment == id);
+    let orphans = sweep(&disk, &paths, &files, &found.manifest.segments, kept);
 
     let next_segment = files.iter().map(|(id, _)| id.saturating_add(1)).max().unwrap_or(0);
     let marks = Marks::from_file(&found.manifest.marks);
@@ -84,8 +85,11 @@ pub(super) fn recover(
 fn is_whole(disk: &Disk, paths: &Paths, entry: &SegmentEntry) -> bool {
     let path = paths.segments.join(entry.path());
     let bytes = std::fs::metadata(&path).map(|metadata| metadata.len());
-    if bytes.as_ref().is_ok_and(|bytes| *bytes == entry.meta.bytes) {
-        return true;
+    match &bytes {
+        Ok(bytes) if *bytes == entry.meta.bytes => return true,
+        // The file may be as good as ever; scans will say what they cannot read.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return true,
+        _ => {}
     }
     tracing::error!(
         path = %path.display(), found = ?bytes, wrote = entry.meta.bytes, rows = entry.meta.rows,
@@ -124,33 +128,39 @@ fn segment_id(file: &Listed) -> Option<u64> {
     (!file.is_folder && format!("{id:016x}") == digits).then_some(id)
 }
 
-// Takes away leftovers. Returns how many files that nobody names were kept.
+// Takes away leftovers. Files that no list names but that may hold the only copy of rows (`kept`)
+// are set aside instead. Returns how many those were.
 fn sweep(
     disk: &Disk,
     paths: &Paths,
     files: &[(u64, PathBuf)],
     live: &[SegmentEntry],
-    is_trusted: bool,
+    kept: impl Fn(u64) -> bool,
 ) -> u64 {
     let listed: BTreeSet<PathBuf> =
         live.iter().map(|entry| paths.segments.join(entry.path())).collect();
-    let mut kept: u64 = 0;
-    for (_, path) in files.iter().filter(|(_, path)| !listed.contains(path)) {
-        if !is_trusted {
-            kept = kept.saturating_add(1);
-            tracing::error!(path = %path.display(), "segment kept that no manifest lists");
-        } else if let Err(error) = disk.remove(path) {
-            tracing::warn!(error = %chain(&error), "leftover segment not removed");
+    let mut orphans: u64 = 0;
+    for (id, path) in files.iter().filter(|(_, path)| !listed.contains(path)) {
+        let gone = if kept(*id) {
+            orphans = orphans.saturating_add(1);
+            move_aside(disk, &paths.quarantine, path)
+        } else {
+            disk.remove(path)
+        };
+        if let Err(error) = gone {
+            tracing::warn!(error = %chain(&error), "leftover segment not taken away");
         }
     }
     for file in disk.list(&paths.tmp).unwrap_or_default() {
-        let is_ours = segment_id(&file).is_some()
-            || (file.name().starts_with("manifest-") && file.name().ends_with(".tmp"));
+        let is_aside = |name: &str| {
+            name.strip_prefix("manifest-").is_some_and(|rest| rest.strip_suffix(".tmp").is_some())
+        };
+        let is_ours = segment_id(&file).is_some() || is_aside(file.name());
         if is_ours && let Err(error) = disk.remove(&file.path) {
             tracing::warn!(error = %chain(&error), "leftover not removed");
         }
     }
-    kept
+    orphans
 }
 
 fn open_segments(shared: &Shared) {
@@ -240,7 +250,10 @@ fn replay_file(shared: &Shared, id: u64, path: &Path, replayed: &mut Marks) -> W
             tracing::error!(error = %chain(&error), "flush during replay failed");
         }
     }
-    let damage = reader.damage();
+    let mut damage = reader.damage();
+    // The manifest remembers how long the file was at least.
+    let missing = flushed_in(shared, id).saturating_sub(file.bytes);
+    damage.corrupt_bytes = damage.corrupt_bytes.saturating_add(missing);
     if damage.corrupt_bytes > 0 {
         file.damaged = true;
         count(&shared.counters.corrupt_bytes, damage.corrupt_bytes);
@@ -251,6 +264,13 @@ fn replay_file(shared: &Shared, id: u64, path: &Path, replayed: &mut Marks) -> W
     }
     count(&shared.counters.torn_bytes, damage.torn_bytes);
     file
+}
+
+// The greatest offset up to which the manifest says this file was read.
+fn flushed_in(shared: &Shared, id: u64) -> u64 {
+    let manifest = Arc::clone(&shared.published.lock());
+    let flushed = manifest.flushed.values().filter(|position| position.file == id);
+    flushed.map(|position| position.offset).max().unwrap_or(0)
 }
 
 fn replay_record(shared: &Shared, record: Replayed, file: &mut WalFile, replayed: &mut Marks) {

@@ -70,7 +70,7 @@ pub(super) struct TableState {
 
 impl TableState {
     fn bytes(&self) -> usize {
-        let sealed: usize = self.sealed.iter().map(|sealed| sealed.bytes()).sum();
+        let sealed: usize = self.sealed.iter().map(SealedHead::bytes).sum();
         let live = if self.live.is_empty() { 0 } else { self.live.bytes() };
         sealed.saturating_add(live)
     }
@@ -86,7 +86,7 @@ impl TableState {
     }
 
     pub(super) fn head_rows(&self) -> u64 {
-        let sealed: usize = self.sealed.iter().map(|sealed| sealed.rows()).sum();
+        let sealed: usize = self.sealed.iter().map(SealedHead::rows).sum();
         super::admit::wide(sealed.saturating_add(self.live.rows()))
     }
 
@@ -241,7 +241,7 @@ impl Shared {
             .collect();
         let mut heads = Vec::new();
         if resolution == Resolution::Raw {
-            heads.extend(state.sealed.iter().map(|sealed| sealed.snapshot()));
+            heads.extend(state.sealed.iter().map(SealedHead::snapshot));
             if !state.live.is_empty() {
                 heads.push(state.live.snapshot());
             }

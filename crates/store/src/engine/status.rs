@@ -71,7 +71,7 @@ pub struct StoreStatus {
     pub replayed_frames: u64,
     /// Whole WAL records whose frames this program cannot read; their files are kept.
     pub unusable_frames: u64,
-    /// Segment files that no manifest lists and that were kept.
+    /// Segment files that no trusted manifest listed when the store was opened: set aside.
     pub orphans_kept: u64,
 }
 
@@ -163,15 +163,14 @@ fn tables(segments: &[crate::manifest::SegmentEntry]) -> Vec<TableStatus> {
     let mut tables: BTreeMap<_, TableStatus> = BTreeMap::new();
     for entry in segments {
         let meta = &entry.meta;
-        let status = tables.entry((&entry.table, entry.resolution)).or_insert_with(|| {
-            TableStatus {
+        let status =
+            tables.entry((&entry.table, entry.resolution)).or_insert_with(|| TableStatus {
                 table: entry.table.clone(),
                 resolution: entry.resolution.to_string(),
                 start_ms: meta.start_ms,
                 end_ms: meta.end_ms,
                 ..TableStatus::default()
-            }
-        });
+            });
         status.segments = status.segments.saturating_add(1);
         status.rows = status.rows.saturating_add(meta.rows);
         status.samples = status.samples.saturating_add(meta.samples);

@@ -10,7 +10,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int64Array, PrimitiveArray, StringArray};
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, PrimitiveArray, StringArray,
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use plimsoll_model::TimeRange;
 
@@ -90,21 +92,23 @@ impl Arrangement {
         let first = columns.find_map(|values| values)?;
         match first {
             Values::Int(..) => {
-                let values = scatter(&self.snapshot, &self.picks, self.rows(), |block| {
-                    match column(block, metric) {
-                        Some(Values::Int(values, _)) => Some(values.as_slice()),
-                        _ => None,
-                    }
-                });
+                let values =
+                    scatter(&self.snapshot, &self.picks, self.rows(), |block| {
+                        match column(block, metric) {
+                            Some(Values::Int(values, _)) => Some(values.as_slice()),
+                            _ => None,
+                        }
+                    });
                 Some(Arc::new(Int64Array::new(values.into(), self.nulls(metric))))
             }
             Values::Float(..) => {
-                let values = scatter(&self.snapshot, &self.picks, self.rows(), |block| {
-                    match column(block, metric) {
-                        Some(Values::Float(values, _)) => Some(values.as_slice()),
-                        _ => None,
-                    }
-                });
+                let values =
+                    scatter(&self.snapshot, &self.picks, self.rows(), |block| {
+                        match column(block, metric) {
+                            Some(Values::Float(values, _)) => Some(values.as_slice()),
+                            _ => None,
+                        }
+                    });
                 Some(Arc::new(Float64Array::new(values.into(), self.nulls(metric))))
             }
             Values::Text(_) => self.text(metric),
@@ -189,9 +193,8 @@ fn find_rows(snapshot: &HeadSnapshot, found: &mut [Found], range: TimeRange) -> 
         }
     }
     let all_series = found.len() == snapshot.series();
-    let all_times = |block: &Block| {
-        range.start_ms <= block.first_ms && range.end_ms > block.last_ms
-    };
+    let all_times =
+        |block: &Block| range.start_ms <= block.first_ms && range.end_ms > block.last_ms;
     let blocks = snapshot.blocks().iter();
     blocks
         .map(|block| {

@@ -145,13 +145,7 @@ impl Head {
         if open.rows() > 0 {
             blocks.push(Arc::new(open));
         }
-        HeadSnapshot::new(
-            self.table,
-            self.names.keys().clone(),
-            self.names.texts().clone(),
-            blocks,
-            self.range,
-        )
+        HeadSnapshot::new(&self.names, blocks, self.range)
     }
 
     /// Ends this head: its rows can be read and sorted but no more can be added.

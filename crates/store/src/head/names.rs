@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
+use parking_lot::Mutex;
 use plimsoll_model::{Batch, Subject, Table};
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -21,7 +22,7 @@ pub(crate) const NO_TEXT: u32 = u32::MAX;
 /// Stands for "not looked up yet" in the map of one batch's dictionary.
 const UNSEEN: u32 = u32::MAX - 1;
 /// What a text or series costs beside its bytes: map entry, list entry, counters.
-const ENTRY_BYTES: usize = 64;
+const ENTRY_BYTES: usize = 72;
 /// What a label of a series costs beside its text: its number and a pointer to the text.
 const LABEL_BYTES: usize = 20;
 
@@ -91,8 +92,7 @@ impl<'a> NumberedColumn<'a> {
         let Some(key) = dictionary.key(row) else { return NO_TEXT };
         let Some(known) = self.numbers.get_mut(key) else { return NO_TEXT };
         if *known == UNSEEN {
-            *known =
-                if values.is_valid(key) { texts.number(values.value(key)) } else { NO_TEXT };
+            *known = if values.is_valid(key) { texts.number(values.value(key)) } else { NO_TEXT };
         }
         *known
     }
@@ -111,6 +111,8 @@ pub(crate) struct Names {
     latest: FxHashMap<u64, u32>,
     older: Vec<u32>,
     keys: Arc<Vec<Arc<SeriesKey>>>,
+    /// All series in key order; behind `keys` until it is asked for.
+    order: Mutex<Arc<Vec<u32>>>,
 }
 
 impl Names {
@@ -123,11 +125,29 @@ impl Names {
             latest: FxHashMap::default(),
             older: Vec::new(),
             keys: Arc::new(Vec::new()),
+            order: Mutex::default(),
         }
+    }
+
+    pub(crate) fn table(&self) -> &'static Table {
+        self.table
     }
 
     pub(crate) fn keys(&self) -> &Arc<Vec<Arc<SeriesKey>>> {
         &self.keys
+    }
+
+    /// All series numbers in key order; sorted anew only when series were added.
+    pub(crate) fn order(&self) -> Arc<Vec<u32>> {
+        let mut order = self.order.lock();
+        if order.len() < self.keys.len() {
+            let added = narrow(order.len())..narrow(self.keys.len());
+            let order = Arc::make_mut(&mut order);
+            order.extend(added);
+            // One long sorted run and a short tail: the stable sort is made for that.
+            order.sort_by_key(|series| self.keys.get(wide(*series)));
+        }
+        order.clone()
     }
 
     pub(crate) fn texts(&self) -> &Arc<Vec<Arc<str>>> {
@@ -139,7 +159,8 @@ impl Names {
         let per_series = size_of::<SeriesKey>()
             .saturating_add(self.width.saturating_mul(LABEL_BYTES))
             .saturating_add(ENTRY_BYTES);
-        self.texts.bytes.saturating_add(self.keys.len().saturating_mul(per_series))
+        let series = self.keys.len().saturating_mul(per_series);
+        self.texts.bytes.saturating_add(series)
     }
 
     /// The series number of every row of a batch.

@@ -9,7 +9,7 @@ use plimsoll_model::{Filter, Table, TimeRange};
 
 use super::DAY_MS;
 use super::block::Block;
-use super::names::{narrow, wide};
+use super::names::{Names, wide};
 use crate::scan::SeriesKey;
 
 /// What a head held at one moment.
@@ -17,6 +17,8 @@ use crate::scan::SeriesKey;
 pub struct HeadSnapshot {
     table: &'static Table,
     keys: Arc<Vec<Arc<SeriesKey>>>,
+    /// Series numbers in key order.
+    order: Arc<Vec<u32>>,
     texts: Arc<Vec<Arc<str>>>,
     blocks: Vec<Arc<Block>>,
     rows: usize,
@@ -24,15 +26,10 @@ pub struct HeadSnapshot {
 }
 
 impl HeadSnapshot {
-    pub(super) fn new(
-        table: &'static Table,
-        keys: Arc<Vec<Arc<SeriesKey>>>,
-        texts: Arc<Vec<Arc<str>>>,
-        blocks: Vec<Arc<Block>>,
-        range: Option<TimeRange>,
-    ) -> Self {
+    pub(super) fn new(names: &Names, blocks: Vec<Arc<Block>>, range: Option<TimeRange>) -> Self {
         let rows = blocks.iter().map(|block| block.rows()).sum();
-        Self { table, keys, texts, blocks, rows, range }
+        let (keys, order, texts) = (names.keys().clone(), names.order(), names.texts().clone());
+        Self { table: names.table(), keys, order, texts, blocks, rows, range }
     }
 
     /// The table these are rows of.
@@ -69,15 +66,9 @@ impl HeadSnapshot {
 
     /// Numbers of the series a filter accepts, in key order.
     pub(crate) fn accepted(&self, filter: &Filter) -> Vec<u32> {
-        let mut accepted: Vec<(&Arc<SeriesKey>, u32)> = self
-            .keys
-            .iter()
-            .enumerate()
-            .filter(|(_, key)| key.accepted_by(self.table, filter))
-            .map(|(series, key)| (key, narrow(series)))
-            .collect();
-        accepted.sort_unstable_by_key(|(key, _)| *key);
-        accepted.into_iter().map(|(_, series)| series).collect()
+        let accepts =
+            |series: &u32| self.key(*series).is_some_and(|key| key.accepted_by(self.table, filter));
+        self.order.iter().copied().filter(accepts).collect()
     }
 
     /// Whether each of `series` has a row in the range, in the same order.

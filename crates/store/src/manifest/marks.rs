@@ -99,12 +99,12 @@ impl Marks {
         };
         match sender.epochs.get(&id.epoch) {
             Some(ranges) if ranges.contains(id.sequence) => Mark::Seen,
-            Some(_) => Mark::New,
-            None if sender.epochs.len() < EPOCHS_MAX => Mark::New,
-            None if sender.epochs.first_key_value().is_some_and(|(old, _)| id.epoch < *old) => {
+            None if sender.epochs.len() >= EPOCHS_MAX
+                && sender.epochs.first_key_value().is_some_and(|(old, _)| id.epoch < *old) =>
+            {
                 Mark::Forgotten
             }
-            None => Mark::New,
+            _ => Mark::New,
         }
     }
 
@@ -127,10 +127,7 @@ impl Marks {
     fn insert_range(&mut self, sender: SenderId, epoch: u64, first: u64, last: u64) {
         self.uses = self.uses.saturating_add(1);
         if self.senders.len() >= SENDERS_MAX && !self.senders.contains_key(&sender) {
-            let oldest = self.senders.iter().min_by_key(|(_, marks)| marks.used);
-            if let Some(oldest) = oldest.map(|(sender, _)| *sender) {
-                self.senders.remove(&oldest);
-            }
+            self.forget_oldest();
         }
         let marks = self.senders.entry(sender).or_default();
         marks.used = self.uses;
@@ -138,6 +135,14 @@ impl Marks {
         if marks.epochs.len() > EPOCHS_MAX {
             marks.epochs.pop_first();
         }
+    }
+
+    // Many at once, so that ever new senders do not each cost a walk over all.
+    fn forget_oldest(&mut self) {
+        let mut used: Vec<u64> = self.senders.values().map(|marks| marks.used).collect();
+        used.sort_unstable();
+        let cut = used.get(SENDERS_MAX.div_euclid(16)).copied().unwrap_or(u64::MAX);
+        self.senders.retain(|_, marks| marks.used >= cut);
     }
 
     /// Number of senders remembered.

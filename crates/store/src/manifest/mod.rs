@@ -17,7 +17,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plimsoll_model::{ErrorClass, Table};
+use plimsoll_model::{ErrorClass, Table, chain};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskError};
@@ -25,9 +25,7 @@ use crate::segment::{Resolution, SegmentMeta};
 use crate::wal::Position;
 
 pub use lineage::Lineage;
-pub use marks::{
-    EPOCHS_MAX, Mark, Marks, MarksFile, RANGES_MAX, SENDERS_MAX, SenderMarks,
-};
+pub use marks::{EPOCHS_MAX, Mark, Marks, MarksFile, RANGES_MAX, SENDERS_MAX, SenderMarks};
 pub use text::ManifestError;
 
 /// How many generations stay on disk.
@@ -57,6 +55,11 @@ pub struct SegmentEntry {
 }
 
 impl SegmentEntry {
+    /// Which rows win: those of the segment with the highest order.
+    pub fn order(&self) -> u64 {
+        if self.lineage.order == 0 { self.id } else { self.lineage.order }
+    }
+
     /// Path below the folder `segments`.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("table={}", self.table))
@@ -193,8 +196,15 @@ pub fn write(
     let bytes = text::print(manifest)?;
     let name = format!("{:016x}", manifest.generation);
     let aside = aside.join(format!("manifest-{name}.tmp"));
-    disk.swap(&aside, &folder.join(&name), &bytes)?;
-    disk.swap(&aside, &folder.join(format!("{name}{COPY}")), &bytes)?;
+    if let Err(error) = disk.swap(&aside, &folder.join(&name), &bytes) {
+        let _ = disk.remove(&aside);
+        return Err(error.into());
+    }
+    // The generation is durable now; the copy only guards it against later damage.
+    if let Err(error) = disk.swap(&aside, &folder.join(format!("{name}{COPY}")), &bytes) {
+        let _ = disk.remove(&aside);
+        tracing::warn!(error = %chain(&error), "second copy of the manifest not written");
+    }
     let oldest_kept = manifest.generation.saturating_sub(GENERATIONS_KEPT.saturating_sub(1));
     for file in disk.list(folder).unwrap_or_default() {
         if file_generation(file.name()).is_some_and(|generation| generation < oldest_kept)
@@ -204,6 +214,11 @@ pub fn write(
         }
     }
     Ok(())
+}
+
+/// Whether a generation has a file, whole or not.
+pub fn exists(folder: &Path, generation: u64) -> bool {
+    folder.join(format!("{generation:016x}")).exists()
 }
 
 /// The generation in a file's name; `None` for names this program does not give.
@@ -226,9 +241,4 @@ impl ManifestError {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests flip bytes of files they wrote"
-)]
 mod tests;

@@ -29,6 +29,7 @@ fn sample(generation: u64) -> Manifest {
         resolution: Resolution::Raw,
         date: "2023-11-14".to_owned(),
         meta,
+        lineage: Lineage::default(),
     };
     Manifest {
         generation,
@@ -92,11 +93,8 @@ fn a_generation_under_another_name_is_refused() {
     let dir = tempfile::tempdir().expect("dir");
     let disk = Disk::new();
     write(&disk, dir.path(), dir.path(), &sample(1)).expect("write");
-    std::fs::copy(
-        dir.path().join("0000000000000001"),
-        dir.path().join("0000000000000009"),
-    )
-    .expect("copy");
+    std::fs::copy(dir.path().join("0000000000000001"), dir.path().join("0000000000000009"))
+        .expect("copy");
     let found = read(&disk, dir.path()).expect("read");
     assert_eq!((found.manifest.generation, found.fell_back), (1, true));
 }

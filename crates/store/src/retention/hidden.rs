@@ -44,20 +44,20 @@ impl Hidden {
         self.now_ms.saturating_sub(age_ms).max(self.shed_floor_ms(table, resolution))
     }
 
-    fn shed_floor_ms(&self, table: &Table, resolution: Resolution) -> i64 {
+    pub(crate) fn shed_floor_ms(&self, table: &Table, resolution: Resolution) -> i64 {
         let rolled_up = plimsoll_model::registry::RollupRules::embedded().rolls_up(table);
         self.removed.shed_until_ms(if rolled_up { resolution } else { Resolution::Hour })
     }
 
-    /// Whether any deletion is about the table and touches the range.
-    pub fn deletes_in(&self, table: &Table, range: TimeRange) -> bool {
-        let mut about = self.deletions.iter().filter(|deletion| deletion.is_about(table));
-        about.any(|deletion| deletion.deletion.range().overlaps(&range))
-    }
-
-    /// Ranges of deletions about the table.
-    pub fn deleted(&self, table: &Table) -> impl Iterator<Item = TimeRange> {
-        let about = self.deletions.iter().filter(|deletion| deletion.is_about(table));
+    /// Ranges of deletions about the table that `clean` does not name.
+    pub(crate) fn deleted_unless<'a>(
+        &'a self,
+        table: &'a Table,
+        clean: &'a [String],
+    ) -> impl Iterator<Item = TimeRange> + 'a {
+        let about = self.deletions.iter().filter(|deletion| {
+            deletion.is_about(table) && !clean.contains(&deletion.deletion.mark())
+        });
         about.map(|deletion| deletion.deletion.range())
     }
 
@@ -72,6 +72,18 @@ impl Hidden {
         key: &SeriesKey,
         within: TimeRange,
     ) -> Vec<TimeRange> {
+        self.ranges_unless(table, resolution, key, within, &[])
+    }
+
+    /// As [`Hidden::ranges`], for rows that are clean of the deletions `clean` names.
+    pub(crate) fn ranges_unless(
+        &self,
+        table: &Table,
+        resolution: Resolution,
+        key: &SeriesKey,
+        within: TimeRange,
+        clean: &[String],
+    ) -> Vec<TimeRange> {
         let mut ranges = Vec::new();
         let floor_ms = self.floor_ms(table, resolution, key);
         if floor_ms > within.start_ms {
@@ -81,7 +93,8 @@ impl Hidden {
         for deletion in &self.deletions {
             let range = deletion.deletion.range();
             let touched = TimeRange::new(range.start_ms.saturating_sub(reach_ms), range.end_ms);
-            if touched.overlaps(&within) && deletion.accepts(table, key) {
+            let is_clean = clean.contains(&deletion.deletion.mark());
+            if touched.overlaps(&within) && !is_clean && deletion.accepts(table, key) {
                 ranges.push(touched);
             }
         }

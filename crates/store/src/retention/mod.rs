@@ -17,12 +17,13 @@ mod rules;
 mod selector;
 mod shed;
 
-pub use audit::{AuditLine, AuditError, audit};
+pub use audit::{AuditError, AuditLine, audit};
 pub use deletion::{DELETIONS_MAX, Deletion, Removed};
 pub use hidden::Hidden;
 pub use rules::{Ages, Rule, RuleError, Rules, parse_duration_ms};
 pub use selector::{SelectorError, parse_selector};
 pub use shed::{Budget, DryRun, DryRunLine, Reason, dry_run, shed};
+pub(crate) use shed::{day, is_over};
 
 #[cfg(test)]
 mod tests;

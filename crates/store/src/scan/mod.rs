@@ -192,4 +192,5 @@ fn segment_series(
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers in tests are small")]
 mod tests;

@@ -49,4 +49,5 @@ pub mod keys {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers in tests are small")]
 mod tests;

@@ -297,6 +297,10 @@ pub(crate) struct SegmentReader<'a> {
 }
 
 impl SegmentReader<'_> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.segment.path
+    }
+
     pub(crate) fn index(&self) -> &Arc<SegmentIndex> {
         &self.index
     }
@@ -329,8 +333,7 @@ impl SegmentReader<'_> {
             .with_row_groups(vec![group])
             .with_batch_size(wanted.max(1));
         if wanted < rows {
-            let selection =
-                RowSelection::from_consecutive_ranges(ranges.iter().cloned(), rows);
+            let selection = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), rows);
             builder = builder.with_row_selection(selection);
         }
         let mut reader = builder.build().map_err(decode)?;

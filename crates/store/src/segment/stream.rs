@@ -90,8 +90,7 @@ impl SegmentWriter {
                 Column::Metric(metric) => metric_of(*metric)?,
                 _ => fixed_column(spans, times_ms, column),
             };
-            let array =
-                array.unwrap_or_else(|| new_null_array(field.data_type(), times_ms.len()));
+            let array = array.unwrap_or_else(|| new_null_array(field.data_type(), times_ms.len()));
             if matches!(column, Column::Metric(_)) {
                 let values = array.len().saturating_sub(array.null_count());
                 self.samples = self.samples.saturating_add(values);
@@ -157,8 +156,9 @@ fn open(
         .with_properties(plan.properties(table))
         .with_skip_arrow_metadata(true)
         .with_schema_root(table.name().to_owned());
-    let writer = ArrowWriter::try_new_with_options(Sink::new(file), table.schema().clone(), options)
-        .map_err(encode)?;
+    let writer =
+        ArrowWriter::try_new_with_options(Sink::new(file), table.schema().clone(), options)
+            .map_err(encode)?;
     writer.into_serialized_writer().map_err(encode)
 }
 

@@ -48,7 +48,7 @@ fn read(path: &Path, meta: &SegmentMeta, metrics: Vec<usize>) -> Result<(String,
         limits: ScanLimits::new(1_000, 100),
     };
     let found = scan(&view, &request).map_err(|error| error.to_string())?;
-    Ok((format!("{:?}", found.series), found.damaged.len()))
+    Ok((format!("{} {:?}", found.rows, found.series), found.damaged.len()))
 }
 
 #[test]
@@ -59,6 +59,7 @@ fn corrupt_every_flipped_bit_is_noticed_or_changes_nothing() {
     let bytes = std::fs::read(&path).unwrap();
     let right = read(&path, &meta, vec![0, 1]).unwrap();
     assert_eq!(right.1, 0);
+    assert!(right.0.starts_with("20 "), "rows 20 to 23 are not before the end of the range");
     let mut noticed = 0;
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -67,7 +68,7 @@ fn corrupt_every_flipped_bit_is_noticed_or_changes_nothing() {
         let found = read(&path, &meta, vec![0, 1]).unwrap();
         if found.1 == 1 {
             noticed += 1;
-            assert_eq!(found.0, "[]", "byte {at}");
+            assert_eq!(found.0, "0 []", "byte {at}");
         } else {
             assert_eq!(found, right, "byte {at}");
         }
@@ -145,7 +146,7 @@ fn the_index_names_every_series_and_its_rows() {
 #[test]
 fn an_index_of_any_bytes_is_an_index_or_nothing() {
     let rows = head().seal().days().next().unwrap();
-    let bytes = index::encode(&rows);
+    let bytes = index::encode(table(), &index::spans_of(&rows));
     assert_eq!(index::decode(&bytes, table()).unwrap().len(), 2);
     for length in 0..bytes.len() {
         assert!(index::decode(&bytes[..length], table()).is_none());

@@ -28,7 +28,9 @@ use parquet::file::writer::SerializedFileWriter;
 use plimsoll_model::{Column, Dimension, Table, TimeRange};
 use rustc_hash::FxHashMap;
 
-use super::{EncodingPlan, FORMAT, IndexedSpan, Resolution, SegmentError, SegmentMeta, index, keys};
+use super::{
+    EncodingPlan, FORMAT, IndexedSpan, Resolution, SegmentError, SegmentMeta, index, keys,
+};
 use crate::head::{SeriesSpan, SortedRows};
 
 /// Writes `rows` to a new file at `path` with the encodings of a flush.
@@ -63,8 +65,9 @@ pub fn write_with(
         .with_properties(plan.properties(table))
         .with_skip_arrow_metadata(true)
         .with_schema_root(table.name().to_owned());
-    let writer = ArrowWriter::try_new_with_options(Sink::new(file), table.schema().clone(), options)
-        .map_err(encode)?;
+    let writer =
+        ArrowWriter::try_new_with_options(Sink::new(file), table.schema().clone(), options)
+            .map_err(encode)?;
     let (mut writer, factory) = writer.into_serialized_writer().map_err(encode)?;
 
     let groups = groups(rows.rows(), plan.group_rows.max(1));
@@ -273,9 +276,9 @@ impl Sink {
             let (offset, bytes) = chunk.byte_range();
             let start = offset.checked_sub(self.written);
             let start = start.and_then(|start| usize::try_from(start).ok());
-            let range = start.zip(usize::try_from(bytes).ok()).and_then(|(start, bytes)| {
-                self.pending.get(start..start.checked_add(bytes)?)
-            });
+            let range = start
+                .zip(usize::try_from(bytes).ok())
+                .and_then(|(start, bytes)| self.pending.get(start..start.checked_add(bytes)?));
             let range = range.ok_or_else(|| io::Error::other("column chunk is out of place"))?;
             checksums.extend_from_slice(&crc32c::crc32c(range).to_le_bytes());
         }

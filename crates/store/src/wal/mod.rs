@@ -78,9 +78,9 @@ pub(crate) fn file_id(name: &str) -> Option<u64> {
 
 #[cfg(test)]
 #[expect(
-    clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     reason = "tests count bytes of files they wrote"
 )]
 mod tests;

@@ -44,9 +44,8 @@ fn what_was_placed_comes_back_in_place() {
     let (folder, placed) = ten();
     let (records, damage) = read_all(folder.path(), 1);
     assert_eq!(damage, Damage::default());
-    let places: Vec<_> =
-        records.iter().map(|r| Placed { start: r.start, end: r.end }).collect();
-    assert_eq!(places, placed);
+    let found: Vec<_> = records.iter().map(|r| Placed { start: r.start, end: r.end }).collect();
+    assert_eq!(found, placed);
     for (index, record) in records.iter().enumerate() {
         assert_eq!(record.payload, payload(index));
         assert_eq!(record.received_ms, 5);
@@ -81,9 +80,9 @@ fn a_changed_byte_anywhere_costs_only_its_record() {
             changed[at] ^= change;
             std::fs::write(&path, &changed).expect("write");
             let (records, damage) = read_all(folder.path(), 1);
-            let hit = placed.iter().position(|p| {
-                p.start.offset <= at as u64 && (at as u64) < p.end.offset
-            });
+            let hit = placed
+                .iter()
+                .position(|p| p.start.offset <= at as u64 && (at as u64) < p.end.offset);
             let kept: Vec<_> = records.iter().map(|r| r.start).collect();
             let expected: Vec<_> = placed
                 .iter()
@@ -141,10 +140,7 @@ fn records_across_the_read_window_come_back() {
     std::fs::write(&path, &bytes).expect("write");
     let (records, damage) = read_all(folder.path(), 1);
     assert_eq!(records.len(), 39);
-    assert_eq!(
-        damage.corrupt_bytes,
-        (RECORD_HEAD_BYTES + payloads[20].len()) as u64
-    );
+    assert_eq!(damage.corrupt_bytes, (RECORD_HEAD_BYTES + payloads[20].len()) as u64);
 }
 
 #[test]
@@ -152,9 +148,7 @@ fn full_files_are_closed_and_names_are_never_used_twice() {
     let folder = tempfile::tempdir().expect("folder");
     let mut writer = Writer::new(Disk::new(), folder.path().to_owned(), 200, 4);
     let files: Vec<u64> = (0..12)
-        .map(|index| {
-            append(&mut writer, &[payload(index)]).expect("append").placed[0].start.file
-        })
+        .map(|index| append(&mut writer, &[payload(index)]).expect("append").placed[0].start.file)
         .collect();
     assert!(files.is_sorted() && files[0] == 4 && *files.last().expect("last") > 5);
     for id in 4..=files[11] {

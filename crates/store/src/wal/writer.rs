@@ -59,7 +59,15 @@ struct OpenFile {
 impl Writer {
     /// A writer whose first file will be `next_id`, above every id ever used in `folder`.
     pub fn new(disk: Disk, folder: PathBuf, file_bytes_max: u64, next_id: u64) -> Self {
-        Self { disk, folder, file_bytes_max, next_id, open: None, buffer: Vec::new(), left: Vec::new() }
+        Self {
+            disk,
+            folder,
+            file_bytes_max,
+            next_id,
+            open: None,
+            buffer: Vec::new(),
+            left: Vec::new(),
+        }
     }
 
     /// Number of the file that is written to; files below it are closed.

@@ -47,6 +47,15 @@ impl DatePart {
     }
 }
 
+/// A time in Unix milliseconds as RFC 3339 writes it, to the second, in UTC.
+pub(in crate::promql) fn format_time(time_ms: i64) -> String {
+    let seconds = time_ms.div_euclid(1000);
+    let (year, month, day) = civil(seconds.div_euclid(DAY_SECONDS));
+    let in_day = seconds.rem_euclid(DAY_SECONDS);
+    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Year, month and day of the day that many days after 1970-01-01.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -72,7 +81,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::DatePart;
+    use super::{DatePart, format_time};
 
     #[test]
     fn parts_of_known_moments() {
@@ -91,6 +100,7 @@ mod tests {
         for (part, expected) in parts {
             assert_eq!(part.of(moment), expected, "{part:?}");
         }
+        assert_eq!(format_time(1_709_251_140_999), "2024-02-29T23:59:00Z");
         assert_eq!(DatePart::Year.of(-1.0), 1969.0);
         assert!(DatePart::Year.of(f64::INFINITY) > 0.0);
     }

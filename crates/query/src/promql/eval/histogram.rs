@@ -45,7 +45,7 @@ impl Evaluator<'_> {
         self.charge(grid.steps.saturating_mul(histograms.len()))?;
         let mut out = Vec::with_capacity(histograms.len());
         for histogram in histograms {
-            out.push(self.quantile_row(&histogram, &rows, &quantiles, arg.span()));
+            out.push(self.quantile_row(&histogram, &rows, &quantiles, (grid, arg.span())));
         }
         Ok(out)
     }
@@ -63,6 +63,7 @@ impl Evaluator<'_> {
         };
         let rows = self.vector(arg, grid)?;
         let histograms = self.histograms(&rows, arg);
+        let place = arg.span();
         let mut out = Vec::new();
         for index in 2..call.args.len() {
             let quantile_arg = argument(call, index)?;
@@ -70,7 +71,7 @@ impl Evaluator<'_> {
             self.check_quantiles(&quantiles, quantile_arg.span());
             for histogram in &histograms {
                 self.charge(grid.steps)?;
-                let row = self.quantile_row(histogram, &rows, &quantiles, label_place(call));
+                let row = self.quantile_row(histogram, &rows, &quantiles, (grid, place));
                 out.extend(split_by_quantile(&row, &quantiles, label));
             }
         }
@@ -130,7 +131,7 @@ impl Evaluator<'_> {
         histogram: &Histogram,
         rows: &[Row],
         quantiles: &[f64],
-        span: Span,
+        (grid, span): (Grid, Span),
     ) -> Row {
         let mut values = vec![ABSENT; quantiles.len()];
         for (step, value) in values.iter_mut().enumerate() {
@@ -141,17 +142,20 @@ impl Evaluator<'_> {
             let (quantile, raised) = bucket_quantile(quantiles[step], buckets);
             *value = quantile;
             if let Some(Raised { lowest, highest, difference }) = raised {
-                let metric = histogram.labels.value(METRIC_NAME).to_owned();
-                self.note(&Note::Monotonicity { metric, lowest, highest, difference }, span);
+                let note = Note::Monotonicity {
+                    metric: histogram.labels.value(METRIC_NAME).to_owned(),
+                    lowest,
+                    highest,
+                    difference,
+                    count: 1,
+                    first_ms: grid.time_ms(step),
+                    last_ms: grid.time_ms(step),
+                };
+                self.note(&note, span);
             }
         }
         Row { labels: histogram.labels.clone(), drops_name: true, values }
     }
-}
-
-/// Where notes about `histogram_quantiles` point: at its label, as Prometheus's do.
-fn label_place(call: &Call) -> Span {
-    call.args.first().map_or(call.span, |arg| arg.bare().span())
 }
 
 /// One row per value that the quantile takes; nearly always one.

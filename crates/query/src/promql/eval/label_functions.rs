@@ -8,6 +8,9 @@ use crate::promql::labels::METRIC_NAME;
 use crate::promql::matcher::anchored;
 use crate::promql::text::Text;
 
+/// Bytes that one value takes.
+const VALUE_BYTES: usize = 8;
+
 impl Evaluator<'_> {
     /// Sets a label from the match of an expression against another.
     pub(super) fn label_replace(
@@ -28,6 +31,10 @@ impl Evaluator<'_> {
             let Some(captures) = regex.captures(value) else {
                 continue;
             };
+            // Every reference may stand for the whole value; long labels count as values.
+            let references = template.matches('$').count();
+            let bytes = template.len().saturating_add(references.saturating_mul(value.len()));
+            self.charge(bytes / VALUE_BYTES)?;
             let mut replacement = String::new();
             captures.expand(&template, &mut replacement);
             row.labels = row.labels.with(&target, &replacement);
@@ -47,6 +54,8 @@ impl Evaluator<'_> {
         let mut rows = self.vector(argument(call, 0)?, grid)?;
         for row in &mut rows {
             let values: Vec<&str> = sources.iter().map(|name| row.labels.value(name)).collect();
+            let bytes: usize = values.iter().map(|value| value.len() + separator.len()).sum();
+            self.charge(bytes / VALUE_BYTES)?;
             let joined = values.join(&separator);
             row.labels = row.labels.with(&target, &joined);
             row.drops_name = row.drops_name && target != METRIC_NAME;

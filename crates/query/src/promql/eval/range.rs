@@ -1,6 +1,7 @@
 //! Functions of ranges: slides a window over the samples of each series.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use super::extended::{allowed, extended_samples, extended_value};
 use super::window::{Resets, Window};
@@ -23,6 +24,8 @@ pub(super) struct Samples<'s> {
     pub(super) drops_name: bool,
     pub(super) times: &'s [i64],
     pub(super) values: &'s [f64],
+    /// When each sample began to count; empty where not known.
+    pub(super) starts_ms: &'s [i64],
 }
 
 impl Evaluator<'_> {
@@ -107,7 +110,7 @@ impl Evaluator<'_> {
                     samples.labels.clone()
                 };
                 if !times.is_empty() {
-                    out.push(Series { labels, times, values });
+                    out.push(Series::new(labels, times, values));
                 }
             });
             Ok(())
@@ -133,10 +136,8 @@ impl Evaluator<'_> {
                 let all = self.data.get_mut(slot).map(std::mem::take).unwrap_or_default();
                 for series in &all {
                     self.charge(grid.steps)?;
-                    let (times, values) = without_stale(series);
-                    let (labels, drops_name) = (&series.labels, false);
-                    let samples = Samples { labels, drops_name, times: &times, values: &values };
-                    visit(self, reach, samples)?;
+                    let series = without_stale(series);
+                    visit(self, reach, Samples::of(&series))?;
                 }
                 if let Some(place) = self.data.get_mut(slot) {
                     *place = all;
@@ -151,9 +152,9 @@ impl Evaluator<'_> {
                     let there = row.values.iter().enumerate().filter(|(_, v)| !is_absent(**v));
                     let (times, values): (Vec<i64>, Vec<f64>) =
                         there.map(|(step, value)| (inner.time_ms(step), *value)).unzip();
-                    let (labels, drops_name) = (&row.labels, row.drops_name);
-                    let samples = Samples { labels, drops_name, times: &times, values: &values };
-                    visit(self, reach, samples)?;
+                    let series = Series::new(row.labels, times, values);
+                    let drops_name = row.drops_name;
+                    visit(self, reach, Samples { drops_name, ..Samples::of(&series) })?;
                 }
                 Ok(())
             }
@@ -225,14 +226,49 @@ fn check_extension(call: &Call, function: WindowFunction, range: &Expr) -> Resul
     Err(QueryError::Extension { modifier, allowed, function: call.function.name })
 }
 
-/// A series' samples without those that end it.
-pub(super) fn without_stale(series: &Series) -> (Cow<'_, [i64]>, Cow<'_, [f64]>) {
+/// A series without the samples that end it.
+pub(super) fn without_stale(series: &Series) -> Cow<'_, Series> {
     if !series.values.iter().any(|value| is_stale(*value)) {
-        return (Cow::Borrowed(&series.times), Cow::Borrowed(&series.values));
+        return Cow::Borrowed(series);
     }
-    let both = series.times.iter().zip(&series.values).filter(|(_, value)| !is_stale(**value));
-    let (times, values): (Vec<i64>, Vec<f64>) = both.map(|(time, value)| (*time, *value)).unzip();
-    (Cow::Owned(times), Cow::Owned(values))
+    let mut left = Series::new(series.labels.clone(), Vec::new(), Vec::new());
+    for (index, (time, value)) in series.times.iter().zip(&series.values).enumerate() {
+        if !is_stale(*value) {
+            left.times.push(*time);
+            left.values.push(*value);
+            left.starts_ms.extend(series.starts_ms.get(index));
+        }
+    }
+    Cow::Owned(left)
+}
+
+impl<'s> Samples<'s> {
+    fn of(series: &'s Series) -> Self {
+        let Series { labels, times, values, starts_ms } = series;
+        Self { labels, drops_name: false, times, values, starts_ms }
+    }
+
+    /// Whether a counter restarted between a sample and the one before it.
+    fn restarts(&self, index: usize) -> bool {
+        self.values[index] < self.values[index - 1] || self.begins_anew(index)
+    }
+
+    /// Whether a sample began to count after the one before it was taken.
+    ///
+    /// A start at the time of the sample before means growth since then; it is only believed where
+    /// that sample has a start too, because OpenTelemetry also writes it for an unknown one. A
+    /// start that is not before its own sample is not believed at all.
+    fn begins_anew(&self, index: usize) -> bool {
+        let start_of = |index: usize| {
+            let start_ms = self.starts_ms.get(index).copied().unwrap_or(0);
+            Some(start_ms).filter(|start_ms| *start_ms != 0 && *start_ms < self.times[index])
+        };
+        let Some(start_ms) = start_of(index) else {
+            return false;
+        };
+        let before_ms = self.times[index - 1];
+        start_ms > before_ms || (start_ms == before_ms && start_of(index - 1).is_some())
+    }
 }
 
 fn series_values(
@@ -242,6 +278,11 @@ fn series_values(
     params: &[(Vec<f64>, Span)],
     grid: Grid,
 ) -> Vec<f64> {
+    if let (Extension::None, WindowFunction::Min | WindowFunction::Max) =
+        (reach.extension, function)
+    {
+        return extreme_values(reach, samples, function == WindowFunction::Max, grid);
+    }
     let mut values = vec![ABSENT; grid.steps];
     let param = |index: usize, step: usize| {
         params.get(index).and_then(|(values, _)| values.get(step)).copied().unwrap_or(f64::NAN)
@@ -262,6 +303,41 @@ fn series_values(
     values
 }
 
+/// The smallest or largest value of each range, in one pass however long the ranges are.
+///
+/// Keeps the indices of values that no later value of the range beats; the first is the best. NaN
+/// is only the result where there is nothing else.
+fn extreme_values(reach: Reach, samples: &Samples<'_>, largest: bool, grid: Grid) -> Vec<f64> {
+    let mut values = vec![ABSENT; grid.steps];
+    let mut kept: VecDeque<usize> = VecDeque::new();
+    let mut seen = 0;
+    slide(reach, samples, grid, |step, window| {
+        let (from, until) = (window.resets.base, window.resets.base + window.values.len());
+        for index in seen.max(from)..until {
+            let value = samples.values[index];
+            if value.is_nan() {
+                continue;
+            }
+            let beaten = |other: &usize| {
+                let other = samples.values[*other];
+                if largest { other <= value } else { other >= value }
+            };
+            while kept.back().is_some_and(beaten) {
+                kept.pop_back();
+            }
+            kept.push_back(index);
+        }
+        seen = seen.max(until);
+        while kept.front().is_some_and(|index| *index < from) {
+            kept.pop_front();
+        }
+        if until > from {
+            values[step] = kept.front().map_or(f64::NAN, |index| samples.values[*index]);
+        }
+    });
+    values
+}
+
 /// Slides a window over the samples of a series, step by step.
 fn slide(
     reach: Reach,
@@ -270,7 +346,7 @@ fn slide(
     mut visit: impl FnMut(usize, &mut Window<'_>),
 ) {
     let (times, values) = (samples.times, samples.values);
-    let resets: Vec<usize> = (1..values.len()).filter(|i| values[*i] < values[i - 1]).collect();
+    let resets: Vec<usize> = (1..values.len()).filter(|i| samples.restarts(*i)).collect();
     let (before_ms, after_ms) = (reach.before_ms, reach.after_ms);
     let (mut from, mut until) = (0, 0);
     for step in 0..grid.steps {
@@ -290,6 +366,7 @@ fn slide(
         let mut window = Window {
             times: &times[from..until],
             values: &values[from..until],
+            first_start_ms: samples.starts_ms.get(from).copied().unwrap_or(0),
             resets: Resets { at: &resets[first_reset..last_reset], base: from },
             start_ms,
             end_ms,

@@ -107,7 +107,8 @@ fn newest(
 
 /// Values interpolated between the samples around each step.
 fn smoothed_values(series: &Series, grid: Grid, reach: Reach, lookback_ms: i64) -> Vec<f64> {
-    let (times, samples) = super::range::without_stale(series);
+    let series = super::range::without_stale(series);
+    let (times, samples) = (&series.times, &series.values);
     let mut values = Vec::with_capacity(grid.steps);
     for step in 0..grid.steps {
         let time_ms = reach.end_ms(grid.time_ms(step));

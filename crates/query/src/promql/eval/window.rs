@@ -13,8 +13,9 @@ pub(super) struct Window<'s> {
     pub(super) times: &'s [i64],
     /// Sample values, none of them stale.
     pub(super) values: &'s [f64],
-    /// Sum of the values before each counter reset inside the range is taken over these: indices
-    /// into the window at which the value is below its predecessor.
+    /// When what the first sample counts began, milliseconds; 0 where not known.
+    pub(super) first_start_ms: i64,
+    /// Where a counter restarted between two samples of the range.
     pub(super) resets: Resets<'s>,
     /// When the range opens, milliseconds.
     pub(super) start_ms: i64,
@@ -29,7 +30,7 @@ pub(super) struct Window<'s> {
 /// Where a counter restarts inside a window.
 #[derive(Clone, Copy)]
 pub(super) struct Resets<'s> {
-    /// Indices into the whole series.
+    /// Indices, into the whole series, of the first samples after each restart.
     pub(super) at: &'s [usize],
     /// Index of the window's first sample in the series.
     pub(super) base: usize,
@@ -80,23 +81,32 @@ impl Window<'_> {
     /// Change over the range, extended to its edges where samples suggest that the series goes on.
     ///
     /// Source: Prometheus's `extrapolatedRate`: samples within 1.1 average intervals of an edge are
-    /// extended to it, others by half an interval; counters never below zero.
+    /// extended to it, others by half an interval; counters never below zero. A counter that began
+    /// inside the range counts from zero there.
     fn extrapolated(&self, counter: bool, per_second: bool) -> Option<f64> {
-        let gaps = self.values.len().checked_sub(1).filter(|gaps| *gaps > 0)?;
+        let gaps = self.values.len().checked_sub(1)?;
+        let begin = Some(self.first_start_ms)
+            .filter(|start| counter && *start > self.start_ms && *start < self.times[0]);
+        if gaps == 0 && begin.is_none() {
+            return None;
+        }
         let (first, last) = (self.values[0], self.values[gaps]);
-        let mut change = last - first;
+        let mut change = if begin.is_some() { last } else { last - first };
         if counter {
             for reset in self.resets.at {
                 change += self.values[reset - self.resets.base - 1];
             }
         }
-        let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
+        let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
         let mut to_start = seconds(self.start_ms, self.times[0]);
         let mut to_end = seconds(self.times[gaps], self.end_ms);
-        let sampled = seconds(self.times[0], self.times[gaps]);
-        let average = sampled / gaps as f64;
+        let mut sampled = seconds(self.times[0], self.times[gaps]);
+        let average = if gaps == 0 { 0.0 } else { sampled / gaps as f64 };
         let threshold = average * 1.1;
-        if to_start >= threshold {
+        if let Some(begin) = begin {
+            sampled = seconds(begin, self.times[gaps]);
+            to_start = 0.0;
+        } else if to_start >= threshold {
             to_start = average / 2.0;
         }
         if counter {
@@ -122,8 +132,9 @@ impl Window<'_> {
     fn latest_change(&self, per_second: bool) -> Option<f64> {
         let last = self.values.len().checked_sub(1).filter(|last| *last > 0)?;
         let (before, value) = (self.values[last - 1], self.values[last]);
-        let change = if per_second && value < before { value } else { value - before };
-        let seconds = (self.times[last] - self.times[last - 1]) as f64 / 1000.0;
+        let restarted = self.resets.at.last() == Some(&(self.resets.base + last));
+        let change = if per_second && restarted { value } else { value - before };
+        let seconds = self.times[last].saturating_sub(self.times[last - 1]) as f64 / 1000.0;
         Some(if per_second { change / seconds } else { change })
     }
 

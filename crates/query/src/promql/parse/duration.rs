@@ -23,7 +23,7 @@ impl Parser<'_> {
         self.duration_nodes = 0;
         let duration = self.duration(0)?;
         match duration {
-            DurationExpr::Seconds(seconds, span) if seconds.is_nan() || seconds <= 0.0 => {
+            DurationExpr::Seconds(seconds, _, span) if seconds.is_nan() || seconds <= 0.0 => {
                 Err(self.error_at(span, ParseFault::NotPositive))
             }
             _ => Ok(duration),
@@ -64,9 +64,9 @@ impl Parser<'_> {
         let start = self.span().start;
         let expected = "number, duration, step(), range(), min_of() or max_of()";
         match self.token() {
-            Token::Number(seconds, _) => {
-                let seconds = *seconds;
-                Ok(DurationExpr::Seconds(seconds, self.advance()))
+            Token::Number(seconds, duration) => {
+                let (seconds, duration) = (*seconds, *duration);
+                Ok(DurationExpr::Seconds(seconds, duration, self.advance()))
             }
             Token::Symbol("(") => {
                 self.advance();
@@ -79,9 +79,9 @@ impl Parser<'_> {
                 self.advance();
                 let inner = self.nested(Self::signed_operand)?;
                 let span = Span { start, end: inner.span().end };
-                if let DurationExpr::Seconds(seconds, _) = inner {
+                if let DurationExpr::Seconds(seconds, duration, _) = inner {
                     let seconds = if negative { -seconds } else { seconds };
-                    return Ok(DurationExpr::Seconds(seconds, span));
+                    return Ok(DurationExpr::Seconds(seconds, duration, span));
                 }
                 Ok(DurationExpr::Sign(negative, Box::new(inner), span))
             }

@@ -11,7 +11,8 @@ mod operators;
 mod primary;
 mod selector;
 
-use super::ast::{Expr, Span};
+use super::ast::{Expr, Extension, Span, VectorSelector};
+use super::matcher::Matcher;
 use super::text::Text;
 use super::token::{Token, tokens};
 
@@ -53,6 +54,29 @@ pub fn parse(query: &str) -> Result<Query, ParseError> {
     }
     check::check(query, &parsed.expr)?;
     Ok(Query { expr: parsed.expr, selections: parser.slots })
+}
+
+/// Reads a selector without range, offset or `@`, as `match[]` parameters hold it.
+///
+/// # Errors
+///
+/// [`ParseError`] where it is something else.
+pub fn parse_selector(selector: &str) -> Result<Vec<Matcher>, ParseError> {
+    let parsed = parse(selector)?;
+    match parsed.expr {
+        Expr::Vector(VectorSelector {
+            matchers,
+            offset: None,
+            at: None,
+            extension: Extension::None,
+            ..
+        }) => Ok(matchers),
+        other => {
+            let (place, expected) = ("a series selector".to_owned(), "plain instant vector");
+            let fault = ParseFault::Kind { place, expected, found: other.kind() };
+            Err(ParseError::new(selector, other.span(), fault))
+        }
+    }
 }
 
 /// An expression and how deep it is.

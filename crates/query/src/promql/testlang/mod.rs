@@ -5,7 +5,8 @@
 //! `eval instant at TIME QUERY` or `eval range from TIME to TIME step STEP QUERY` with the expected
 //! series and `expect …` lines below it. A blank line or a comment ends what is below.
 //!
-//! What needs native histograms or start timestamps counts as unsupported, not as passed.
+//! A series line after one that ends its name with `@st` takes its samples' starts from there.
+//! What needs native histograms counts as unsupported, not as passed.
 
 mod compare;
 mod pin;

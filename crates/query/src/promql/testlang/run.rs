@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::compare::{compare, compare_value};
 use super::pin::pin;
-use super::script::{Command, Eval, ScriptError, When, parse_script};
+use super::script::{Command, Eval, Loaded, ScriptError, When, parse_script};
 use super::sequence::Place;
 use crate::promql::engine::{Engine, RangeTimes, Stop};
 use crate::promql::error::QueryError;
@@ -20,7 +20,7 @@ pub struct Report {
     pub passed: usize,
     /// Evaluations that did not.
     pub failures: Vec<Failure>,
-    /// Evaluations that need native histograms or start timestamps.
+    /// Evaluations that need native histograms.
     pub unsupported: usize,
 }
 
@@ -52,15 +52,14 @@ enum Outcome {
 /// [`ScriptError`] when the script cannot be read.
 pub fn run_script(text: &str) -> Result<Report, ScriptError> {
     let commands = parse_script(text)?;
-    let mut runner = Runner { source: MemorySource::new(), starts: false };
+    let mut runner = Runner { source: MemorySource::new() };
     let mut report = Report::default();
     for command in commands {
         match command {
-            Command::Clear => runner = Runner { source: MemorySource::new(), starts: false },
-            Command::LoadUnsupported => runner.starts = true,
+            Command::Clear => runner.source.clear(),
             Command::Load { step_ms, histograms, series } => {
-                for (labels, places) in &series {
-                    runner.load(labels, places, step_ms, histograms);
+                for one in &series {
+                    runner.load(one, step_ms, histograms);
                 }
             }
             Command::Eval(eval) => match runner.evaluate(&eval) {
@@ -78,19 +77,20 @@ pub fn run_script(text: &str) -> Result<Report, ScriptError> {
 
 struct Runner {
     source: MemorySource,
-    /// Whether series with start timestamps were to be loaded.
-    starts: bool,
 }
 
 impl Runner {
-    fn load(&mut self, labels: &Labels, places: &[Place], step_ms: i64, histograms: bool) {
+    fn load(&mut self, one: &Loaded, step_ms: i64, histograms: bool) {
+        let labels = &one.labels;
         let base = if histograms { histogram_of(labels) } else { None };
-        for (place, step) in places.iter().zip(0i64..) {
+        let starts = one.starts.iter().copied().cycle().map(Some).chain(std::iter::repeat(None));
+        for ((place, start), step) in one.places.iter().zip(starts).zip(0i64..) {
             let time_ms = step_ms.saturating_mul(step);
+            let start_ms = start.flatten().map_or(0, |start| time_ms.saturating_add(start));
             match place {
                 Place::Blank => {}
                 Place::Value(value) => {
-                    self.source.push(labels, time_ms, *value);
+                    self.source.push_started(labels, time_ms, *value, start_ms);
                     if let Some(base) = &base {
                         self.source.push_histogram(base, time_ms);
                     }
@@ -101,7 +101,7 @@ impl Runner {
     }
 
     fn evaluate(&self, eval: &Eval) -> Outcome {
-        if self.starts || eval.expects_histograms() {
+        if eval.expects_histograms() {
             return Outcome::Unsupported;
         }
         let result = match eval.when {

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::sequence::{Place, parse_series, signed};
+use super::sequence::{Place, parse_series, parse_starts, signed};
 use crate::promql::engine::RangeTimes;
 use crate::promql::labels::Labels;
 use crate::promql::text::unquote;
@@ -52,11 +52,18 @@ pub(super) enum Command {
     /// Forget all series.
     Clear,
     /// Add series.
-    Load { step_ms: i64, histograms: bool, series: Vec<(Labels, Vec<Place>)> },
-    /// Add series with start timestamps, which are not supported.
-    LoadUnsupported,
+    Load { step_ms: i64, histograms: bool, series: Vec<Loaded> },
     /// Evaluate a query.
     Eval(Box<Eval>),
+}
+
+/// A series to load.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) labels: Labels,
+    pub(super) places: Vec<Place>,
+    /// Start of each sample relative to its time, in milliseconds; repeated where shorter.
+    pub(super) starts: Vec<Option<i64>>,
 }
 
 /// When a query is evaluated.
@@ -160,13 +167,22 @@ fn duration(text: &str, line: usize) -> Result<i64, ScriptError> {
 fn parse_load(line: &str, number: usize, below: &[(usize, &str)]) -> Result<Command, ScriptError> {
     let (word, step) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let step_ms = duration(step.trim(), number)?;
-    let has_start = |line: &str| line.split_whitespace().next().is_some_and(|w| w.ends_with("@st"));
-    if below.iter().any(|(_, line)| has_start(line)) {
-        return Ok(Command::LoadUnsupported);
-    }
     let mut series = Vec::new();
+    let (mut all, mut next) = (Vec::new(), None);
     for (number, line) in below {
-        series.push(parse_series(line, *number)?);
+        let (word, values) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if let Some(name) = word.strip_suffix("@st") {
+            let starts = parse_starts(values, *number)?;
+            if name.is_empty() {
+                all = starts;
+            } else {
+                next = Some(starts);
+            }
+            continue;
+        }
+        let (labels, places) = parse_series(line, *number)?;
+        let starts = next.take().unwrap_or_else(|| all.clone());
+        series.push(Loaded { labels, places, starts });
     }
     Ok(Command::Load { step_ms, histograms: word.ends_with("nhcb"), series })
 }

@@ -4,7 +4,7 @@ use super::script::ScriptError;
 use crate::promql::STALE_BITS;
 use crate::promql::ast::Span;
 use crate::promql::labels::{Labels, METRIC_NAME, Pair};
-use crate::promql::token::{Token, parse_number, tokens};
+use crate::promql::token::{Token, parse_duration_ms, parse_number, tokens};
 
 /// Longest sequence of values that a script may write.
 const VALUES_MAX: usize = 1_000_000;
@@ -154,6 +154,47 @@ fn read_item(item: &str, places: &mut Vec<Place>) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Reads starts of samples relative to their times, in milliseconds: `-30s`, `_`, `-1m-1mx3`, `*`.
+pub(super) fn parse_starts(text: &str, number: usize) -> Result<Vec<Option<i64>>, ScriptError> {
+    let mut starts = Vec::new();
+    for item in text.split_whitespace() {
+        let read = read_starts(item, &mut starts);
+        if read.is_none() || starts.len() > VALUES_MAX {
+            return Err(ScriptError::Series { line: number, text: item.to_owned() });
+        }
+    }
+    Ok(starts)
+}
+
+fn read_starts(item: &str, starts: &mut Vec<Option<i64>>) -> Option<()> {
+    let (body, count) = match item.split_once('x') {
+        Some((body, count)) => (body, Some(count.parse::<usize>().ok()?.min(VALUES_MAX))),
+        None => (item, None),
+    };
+    if body == "_" {
+        starts.extend(std::iter::repeat_n(None, count.unwrap_or(1)));
+        return Some(());
+    }
+    let (mut start, step) = if body == "*" {
+        (starts.iter().rev().find_map(|start| *start).unwrap_or(0), 0)
+    } else {
+        let split = body.get(1..)?.find(['+', '-']).map_or(body.len(), |index| index + 1);
+        let step = if split == body.len() { 0 } else { signed_duration(&body[split..])? };
+        (signed_duration(&body[..split])?, step)
+    };
+    for _ in 0..=count.unwrap_or(0) {
+        starts.push(Some(start));
+        start = start.saturating_add(step);
+    }
+    Some(())
+}
+
+fn signed_duration(text: &str) -> Option<i64> {
+    let digits = text.trim_start_matches(['+', '-']);
+    let ms = if digits == "0" { 0 } else { parse_duration_ms(digits)? };
+    Some(if text.starts_with('-') { -ms } else { ms })
 }
 
 /// Reads a number with an optional sign.

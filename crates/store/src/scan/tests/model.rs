@@ -39,8 +39,12 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         1 => any::<i64>().prop_map(Value::Int),
     ];
     let values = prop::collection::vec((0_usize..12, value), 0..6);
-    (0_usize..6, 0_usize..3, 0_i64..40, values)
-        .prop_map(|(subject, key, at, values)| Row { subject, key, at, values })
+    (0_usize..5, 0_usize..2, 0_i64..40, values).prop_map(|(subject, key, at, values)| Row {
+        subject,
+        key,
+        at,
+        values,
+    })
 }
 
 pub(super) fn table(choice: usize) -> &'static Table {

@@ -1,0 +1,16 @@
+pub mod answer;
+pub mod columns;
+pub mod dataset;
+pub mod frames;
+pub mod get;
+pub mod http;
+pub mod lines;
+pub mod metric;
+pub mod process;
+pub mod question;
+pub mod remote_write;
+pub mod requests;
+pub mod rows;
+pub mod server;
+pub mod sql;
+pub mod system;

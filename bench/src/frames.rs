@@ -67,8 +67,8 @@ pub fn subjects(fleet: &Fleet) -> Vec<Subject> {
         let service = fleet.service_of(container);
         let node = &fleet.nodes()[container.node];
         let mut subject = Subject::node(&cluster, &node.hostname);
-        subject.set(Dimension::Stack, service.config.stack.clone().unwrap_or_default().into());
-        subject.set(Dimension::Service, service.config.name.as_str().into());
+        subject.set(Dimension::Stack, service.stack.clone().unwrap_or_default().into());
+        subject.set(Dimension::Service, service.name.as_str().into());
         subject.set(Dimension::Slot, container.slot_number.to_string().into());
         subject.set(Dimension::Container, container.name.as_str().into());
         subject.set(Dimension::ContainerId, container.id.as_str().into());

@@ -28,7 +28,6 @@ struct Label {
 }
 
 /// Writes the file.
-#[derive(Debug)]
 pub struct Columns {
     writer: StreamWriter<BufWriter<File>>,
     schema: SchemaRef,

@@ -164,9 +164,8 @@ fn make(size: &Size, config: FleetConfig, folder: &Path) -> Result<Dataset, Stri
         writers.add(tick.node, tick.tick, &rows)?;
     }
     writers.finish()?;
-    dataset.one_container = known.busiest().map_or_else(String::new, |at| {
-        fleet.containers()[at].id.clone()
-    });
+    dataset.one_container =
+        known.busiest().map_or_else(String::new, |at| fleet.containers()[at].id.clone());
     Ok(dataset)
 }
 
@@ -254,7 +253,8 @@ impl Writers {
         }
         let group = node / NODES_PER_REQUEST;
         self.by_group[group].extend_from_slice(rows);
-        let is_last = (node + 1).is_multiple_of(NODES_PER_REQUEST) || node + 1 == self.by_node.len();
+        let is_last =
+            (node + 1).is_multiple_of(NODES_PER_REQUEST) || node + 1 == self.by_node.len();
         if is_last && (tick + 1).is_multiple_of(self.scrapes_per_request) {
             self.send_group(group)?;
         }

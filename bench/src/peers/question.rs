@@ -4,7 +4,7 @@
 //! have the columns `key, t, v`, with `t` in Unix seconds.
 
 use super::dataset::Dataset;
-use super::metric::{CPU, METRICS, MEMORY};
+use super::metric::{CPU, MEMORY, METRICS};
 
 /// What a question's answer is grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,13 +75,18 @@ enum Kind {
     Rate,
     /// Rate over five minutes of one container.
     RateOf(String),
-    TopMemory { span_s: i64 },
+    TopMemory {
+        span_s: i64,
+    },
     MaxMemory,
     LastMemory,
     LastAll,
     Values(&'static str),
     /// 95th percentile of hourly rates, by service.
-    Percentile { days: i64, from_s: i64 },
+    Percentile {
+        days: i64,
+        from_s: i64,
+    },
 }
 
 /// Window of a rate, seconds.
@@ -212,9 +217,12 @@ impl Question {
                     columns.join(", ")
                 )
             }
-            _ => self.common("argMax", "toUnixTimestamp", |seconds| {
-                format!("toDateTime64({seconds}, 3, 'UTC')")
-            }, field),
+            _ => self.common(
+                "argMax",
+                "toUnixTimestamp",
+                |seconds| format!("toDateTime64({seconds}, 3, 'UTC')"),
+                field,
+            ),
         }
     }
 
@@ -262,9 +270,12 @@ impl Question {
                     columns.join(", ")
                 )
             }
-            _ => self.common("arg_max", "epoch", |seconds| {
-                format!("make_timestamp_ms({seconds}000)")
-            }, field),
+            _ => self.common(
+                "arg_max",
+                "epoch",
+                |seconds| format!("make_timestamp_ms({seconds}000)"),
+                field,
+            ),
         }
     }
 

@@ -36,8 +36,8 @@ impl RemoteWrite {
         self.message.clear();
         let mut samples = Vec::new();
         for (container, rows) in by_container {
-            let labels = self.labels[container]
-                .get_or_insert_with(|| encode_labels(&self.known[container]));
+            let labels =
+                self.labels[container].get_or_insert_with(|| encode_labels(&self.known[container]));
             for (metric, labels) in labels.iter().enumerate() {
                 samples.clear();
                 for row in &rows {

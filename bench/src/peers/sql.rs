@@ -71,7 +71,12 @@ impl Database {
         self.read()
     }
 
-    fn create_clickhouse(&mut self, data: &Dataset, table: &str, codec: &str) -> Result<(), String> {
+    fn create_clickhouse(
+        &mut self,
+        data: &Dataset,
+        table: &str,
+        codec: &str,
+    ) -> Result<(), String> {
         let mut columns = vec!["ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))".to_owned()];
         for label in ["container", "container_id", "image", "node", "service", "stack"] {
             columns.push(format!("{label} LowCardinality(String)"));
@@ -89,7 +94,8 @@ impl Database {
 
     fn insert_clickhouse(&mut self, data: &Dataset, table: &str) -> Result<(), String> {
         let path = data.columns();
-        let sql = format!("INSERT INTO {table} SELECT * FROM file('{}', 'ArrowStream')", path.display());
+        let sql =
+            format!("INSERT INTO {table} SELECT * FROM file('{}', 'ArrowStream')", path.display());
         self.run(&sql, None, false).map(drop)
     }
 

@@ -14,18 +14,23 @@ use super::sql::Database;
 
 /// The systems, in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Plimsoll, over its frames.
     Plimsoll,
     /// Prometheus, over remote write.
     Prometheus,
     /// `VictoriaMetrics`, over influx lines, its fastest documented way in.
+    #[serde(rename = "victoria-metrics")]
     Victoria,
     /// `VictoriaMetrics`, over remote write; answers no questions.
+    #[serde(rename = "victoria-metrics-remote-write")]
     VictoriaRemote,
     /// `ClickHouse` in a process of its own, over an Arrow stream.
+    #[serde(rename = "clickhouse")]
     ClickHouse,
     /// `DuckDB` in a process of its own, sorted Parquet from an Arrow stream.
+    #[serde(rename = "duckdb")]
     DuckDb,
 }
 

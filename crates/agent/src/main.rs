@@ -30,13 +30,13 @@ const ENGINE_PAUSE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll-agent", version)]
 struct Arguments {
-    /// Address of the server, such as http://plimsoll.example.org:7117.
+    /// Address of the server, such as `http://plimsoll.example.org:7117`.
     #[arg(long, env = "PLIMSOLL_SERVER")]
     server: String,
     /// File with the token to send with.
     #[arg(long, env = "PLIMSOLL_TOKEN_FILE")]
     token_file: Option<PathBuf>,
-    /// Address of the engine [default: DOCKER_HOST, else unix:///var/run/docker.sock].
+    /// Address of the engine [default: `DOCKER_HOST`, else `unix:///var/run/docker.sock`].
     #[arg(long)]
     docker_host: Option<String>,
     /// Allow an engine on another machine to be reached without encryption.
@@ -129,7 +129,7 @@ async fn run(arguments: Arguments) -> Result<(), AgentError> {
     options.queue_bytes_max = arguments.queue_bytes_max;
     options.node = collector.node().clone();
     options.gauges = gauges;
-    let shipper = Shipper::open(options, clock).map_err(|source| AgentError::Ship { source })?;
+    let sending = Shipper::open(options, clock).map_err(|source| AgentError::Ship { source })?;
     let status = collector.status().borrow().clone();
     tracing::info!(
         node = %status.node,
@@ -140,14 +140,14 @@ async fn run(arguments: Arguments) -> Result<(), AgentError> {
         server = %arguments.server,
         "watching"
     );
-    let shipped = shipper.status();
+    let progress = sending.status();
     let (out, batches) = mpsc::channel(BATCHES_MAX);
-    let shipping = tokio::spawn(shipper.run(batches));
+    let shipping = tokio::spawn(sending.run(batches));
     collector.run(out, stop).await;
     if shipping.await.is_err() {
         tracing::error!("shipper ended by a fault");
     }
-    let shipped = shipped.borrow().clone();
+    let shipped = progress.borrow().clone();
     tracing::info!(frames = shipped.frames_acknowledged, "agent ended");
     if arguments.once && (shipped.queue_frames > 0 || shipped.frames_dropped > 0) {
         return Err(AgentError::Unsent {
@@ -251,7 +251,7 @@ mod tests {
     fn intervals_are_read_within_their_bounds() {
         assert_eq!(parse_interval("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(parse_interval("1500ms"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(parse_interval("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_interval("5m"), Ok(Duration::from_mins(5)));
         for wrong in ["", "s", "0s", "6m", "10h", "999ms", "-1s"] {
             assert!(parse_interval(wrong).is_err(), "{wrong:?}");
         }

@@ -11,13 +11,19 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     step: Duration,
+    pause_max: Duration,
     state: u64,
 }
 
 impl Backoff {
     /// Starts at the shortest pause. `seed` decides the jitter.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { step: PAUSE_MIN, state: seed | 1 }
+        Self { step: PAUSE_MIN, pause_max: PAUSE_MAX, state: seed | 1 }
+    }
+
+    /// The same with another longest pause.
+    pub(crate) fn up_to(self, pause_max: Duration) -> Self {
+        Self { pause_max: pause_max.max(PAUSE_MIN), ..self }
     }
 
     /// The next pause.
@@ -28,7 +34,7 @@ impl Backoff {
         self.state ^= self.state << 17;
         let half_ms = u64::try_from(self.step.as_millis() / 2).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(half_ms + self.state % half_ms.max(1));
-        self.step = (self.step * 2).min(PAUSE_MAX);
+        self.step = (self.step * 2).min(self.pause_max);
         pause
     }
 

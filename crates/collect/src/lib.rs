@@ -9,6 +9,8 @@
 //! Not here: the bytes of frames (`wire`), keeping them (`store`).
 
 mod backoff;
+#[cfg(test)]
+mod cases;
 mod cgroup;
 mod collector;
 mod engine;

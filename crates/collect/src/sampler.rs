@@ -76,6 +76,8 @@ pub(crate) struct Sampler {
     source: &'static str,
     round_took: Duration,
     round_samples: u64,
+    /// Containers this round read or asked for.
+    round_containers: u64,
     started_at_ms: i64,
     totals: Totals,
 }
@@ -124,6 +126,7 @@ impl Sampler {
             source: "",
             round_took: Duration::ZERO,
             round_samples: 0,
+            round_containers: 0,
             started_at_ms,
             totals: Totals::default(),
         }

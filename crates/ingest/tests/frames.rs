@@ -1,4 +1,5 @@
 //! Bodies of frames through the doorway: new, known, refused, and what is not frames at all.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::sync::Arc;
 

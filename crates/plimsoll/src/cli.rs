@@ -70,7 +70,7 @@ pub(crate) struct UpFlags {
     /// Where samples come from [default: auto].
     #[arg(long, value_enum)]
     source: Option<Source>,
-    /// Address of the Docker Engine, such as unix:///var/run/docker.sock.
+    /// Address of the Docker Engine, such as `unix:///var/run/docker.sock`.
     #[arg(long, value_name = "URL")]
     docker_host: Option<String>,
     /// Name of the fleet [default: default].

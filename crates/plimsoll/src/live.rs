@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use plimsoll_ingest::Ingest;
+use plimsoll_serve::CollectorProbe;
 use plimsoll_store::{Store, StoreStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::terminal::Terminal;
 
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-const LOG_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 /// Seconds over which the rate on the terminal is averaged.
 const RATE_OVER_S: usize = 10;
 
@@ -19,6 +20,7 @@ pub(crate) async fn watch(
     terminal: &mut Terminal,
     store: &Store,
     ingest: &Ingest,
+    collector: Option<&CollectorProbe>,
     end: &CancellationToken,
 ) -> std::io::Result<()> {
     let every = if terminal.is_terminal() { STATUS_EVERY } else { LOG_EVERY };
@@ -39,8 +41,10 @@ pub(crate) async fn watch(
         if terminal.is_terminal() {
             let spans = u64::try_from(counts.len() - 1).unwrap_or(1).max(1);
             let grown = samples - counts.first().copied().unwrap_or(samples);
+            let containers = collector.map(|probe| format!("{} containers, ", probe().containers));
             let line = format!(
-                "{} samples, {} samples/s, {} on disk",
+                "{}{} samples, {} samples/s, {} on disk",
+                containers.unwrap_or_default(),
                 samples,
                 grown / spans / every.as_secs().max(1),
                 human(disk_bytes)

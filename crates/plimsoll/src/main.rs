@@ -67,17 +67,17 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Up(flags) => {
             let overrides = flags.overrides();
             let settings = Settings::load(cli.config.as_deref(), std::env::vars(), &overrides)?;
-            up(&settings, &flags.plan(), terminal)
+            up(&settings, flags.plan(), terminal)
         }
         Command::Serve(flags) => {
             let overrides = flags.overrides();
             let settings = Settings::load(cli.config.as_deref(), std::env::vars(), &overrides)?;
-            up(&settings, &up::Plan { collect: up::Collect::Nothing }, terminal)
+            up(&settings, up::Plan { collect: up::Collect::Nothing }, terminal)
         }
     }
 }
 
-fn up(settings: &Settings, plan: &up::Plan, terminal: &mut Terminal) -> Result<(), Failure> {
+fn up(settings: &Settings, plan: up::Plan, terminal: &mut Terminal) -> Result<(), Failure> {
     logging::start(settings);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = settings.optional_int("server", "workers") {

@@ -32,6 +32,7 @@ impl Terminal {
 
     /// Writes text as it is.
     pub(crate) fn text(&mut self, text: &str) -> std::io::Result<()> {
+        self.clear()?;
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()

@@ -48,7 +48,8 @@ pub(crate) struct Plan {
 pub(crate) enum UpError {
     /// The address is none.
     #[error(
-        "setting `server.listen`: found {found:?}, allowed is an address and a port such as 127.0.0.1:7117"
+        "setting `server.listen`: found {found:?}, allowed is an address and a port such as \
+         127.0.0.1:7117"
     )]
     Address { found: String },
     /// Anyone could connect.
@@ -59,14 +60,19 @@ pub(crate) enum UpError {
     Exposed { address: SocketAddr },
     /// Another program listens there.
     #[error(
-        "cannot listen on {address}: the port is in use by another program; choose another with --listen"
+        "cannot listen on {address}: the port is in use by another program; choose another with \
+         --listen"
     )]
     PortInUse { address: SocketAddr },
     /// The operating system refused.
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     /// Another process has the data.
-    #[error("the data folder {dir} is in use by another plimsoll; end that one, or choose another with --data", dir = dir.display())]
+    #[error(
+        "the data folder {dir} is in use by another plimsoll; end that one, or choose another \
+         with --data",
+        dir = dir.display()
+    )]
     DataInUse { dir: PathBuf },
     /// The data cannot be used.
     #[error("cannot open the data folder {dir}", dir = dir.display())]
@@ -111,7 +117,7 @@ const BATCHES_MAX: usize = 64;
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn run(
     settings: &Settings,
-    plan: &Plan,
+    plan: Plan,
     terminal: &mut Terminal,
 ) -> Result<(), UpError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -121,12 +127,13 @@ pub(crate) async fn run(
     let feed = Feed::find(settings, plan.collect, &clock).await?;
     let store = open(settings, &clock).await?;
     let ingest = Ingest::new(store.clone(), IngestLimits::default());
+    let probe = feed.probe();
     let parts = ServerParts {
         store: store.clone(),
         ingest: ingest.clone(),
         clock: clock.clone(),
         limits: serve_limits(settings),
-        collector: feed.probe(),
+        collector: probe.clone(),
     };
     let server = Server::new(parts);
     let address = listener.local_addr().map_err(|source| UpError::Serve { source })?;
@@ -137,11 +144,11 @@ pub(crate) async fn run(
     };
     let dir = PathBuf::from(settings.text("server", "data"));
     let feeding = feed.start(&dir, ingest.clone(), clock.clone(), end.clone())?;
-    live::watch(terminal, &store, &ingest, &end)
+    live::watch(terminal, &store, &ingest, probe.as_ref(), &end)
         .await
         .map_err(|source| UpError::Terminal { source })?;
-    let fed = tokio::time::timeout(CLOSE_TIMEOUT, feeding).await;
-    if !matches!(fed, Ok(Ok(()))) {
+    let sent = tokio::time::timeout(CLOSE_TIMEOUT, feeding).await;
+    if !matches!(sent, Ok(Ok(()))) {
         tracing::warn!("the collector did not end in time");
     }
     match serving.await {
@@ -149,10 +156,11 @@ pub(crate) async fn run(
         Err(error) => return Err(UpError::Serve { source: std::io::Error::other(error) }),
     }
     drop((server, ingest));
-    match tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await {
-        Ok(closed) => closed.map_err(|source| UpError::Close { source })?,
-        Err(_) => tracing::warn!("the last rows stay in the write-ahead log"),
-    }
+    let Ok(closed) = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await else {
+        tracing::warn!("the last rows stay in the write-ahead log");
+        return say(terminal, "Plimsoll has ended");
+    };
+    closed.map_err(|source| UpError::Close { source })?;
     say(terminal, "Plimsoll has ended; everything is on disk")
 }
 

@@ -48,7 +48,7 @@ pub enum ParameterError {
     },
     /// Nobody knows the parameter.
     #[error("parameter `{parameter}` is not known{hint}, allowed are {allowed}",
-        hint = nearest.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default())]
+        hint = nearest.as_ref().map_or(String::new(), |name| format!(", did you mean `{name}`?")))]
     Unknown {
         /// The parameter.
         parameter: String,

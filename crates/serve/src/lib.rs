@@ -1,4 +1,4 @@
-//! Speaks HTTP: routes, limits, error class to status, the OpenAPI document.
+//! Speaks HTTP: routes, limits, error class to status, the `OpenAPI` document.
 //!
 //! [`Server`] holds what the routes need; [`Server::router`] makes the service and
 //! [`Server::run`] serves it until it is told to end.

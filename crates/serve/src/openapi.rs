@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the routes and their types.
+//! The `OpenAPI` document, made from the routes and their types.
 //!
 //! It is checked in as `schemas/api/openapi.json`; a test compares the two, and `UPDATE_API=1`
 //! writes the file anew.
@@ -38,7 +38,7 @@ use crate::{frames, health, history, inventory, metrics, page, status};
 )]
 struct Document;
 
-/// The OpenAPI document as JSON with line breaks and a final one.
+/// The `OpenAPI` document as JSON with line breaks and a final one.
 ///
 /// # Errors
 ///

@@ -54,7 +54,7 @@ impl Default for ServeLimits {
         Self {
             body_bytes_max: 16 << 20,
             requests_max: 512,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(8),
             query_concurrency: 4,
             query_queue: 64,

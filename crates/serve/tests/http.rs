@@ -1,4 +1,5 @@
 //! The routes over a store in a temporary folder: answers, refusals, headers, and the document.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 use std::sync::Arc;
 

@@ -114,7 +114,8 @@ impl Watcher {
     /// Runs until `stop`, or until nobody listens any more.
     pub(crate) async fn run(mut self, engine: Engine, facts: EngineFacts, stop: CancellationToken) {
         let seed = facts.time_nano.unwrap_or(1).unsigned_abs();
-        let mut backoff = Backoff::new(seed);
+        // An engine that is back is to be seen within about one interval.
+        let mut backoff = Backoff::new(seed).up_to(self.options.ping_interval);
         let mut connected = Some((engine, facts));
         loop {
             if let Some((engine, facts)) = connected.take() {

@@ -28,6 +28,7 @@ impl Sampler {
             return false;
         }
         self.round_samples = 0;
+        self.round_containers = 0;
         let alive = self.known.values().filter(|known| known.facts.is_alive());
         let (files, ask): (Vec<_>, Vec<_>) = alive.partition(|known| self.reads_files(known));
         let jobs: Vec<Job> = files.iter().map(|known| known.job()).collect();
@@ -42,7 +43,7 @@ impl Sampler {
         self.set_source(if from_engine > from_files { "engine" } else { "cgroup" });
         self.other_rows();
         self.round_took = self.clock.monotonic().saturating_sub(started);
-        self.finish_node_row(from_files.saturating_add(ask.len()));
+        self.finish_node_row();
         self.round_open = !self.answers.is_empty();
         if self.round_open {
             let wait = (self.options.interval / 2).min(ROUND_WAIT_MAX);
@@ -117,6 +118,7 @@ impl Sampler {
             return;
         };
         known.reader = Some(reader);
+        self.round_containers += 1;
         known.complete(&mut sample, self.facts.memory_total_bytes);
         let result = self.rows.sample(known, &sample, now_ms, &self.devices);
         self.check(result);
@@ -129,6 +131,7 @@ impl Sampler {
         }
         let (engine, permits, id) = (self.engine.clone(), self.permits.clone(), id.clone());
         let windows = self.facts.windows;
+        self.round_containers += 1;
         let question = async move {
             // The semaphore is never closed; without a permit the answer is merely unbounded.
             let permit = permits.acquire_owned().await.ok();
@@ -195,15 +198,12 @@ impl Sampler {
     }
 
     /// Completes the row of `node` with what does not stand in the machine's files.
-    fn finish_node_row(&mut self, collected: usize) {
-        let result = self.try_finish_node_row(collected);
+    fn finish_node_row(&mut self) {
+        let result = self.try_finish_node_row();
         self.check(result);
     }
 
-    fn try_finish_node_row(
-        &mut self,
-        collected: usize,
-    ) -> Result<(), plimsoll_model::batch::RowError> {
+    fn try_finish_node_row(&mut self) -> Result<(), plimsoll_model::batch::RowError> {
         let facts = self.facts.clone();
         if self.rows.node.num_rows() == 0 {
             // The engine is on another machine: it alone can say what that machine has.
@@ -228,7 +228,7 @@ impl Sampler {
         row.unsigned("containers_stopped", stopped)?;
         row.int("collect_took_ms", i64::try_from(self.round_took.as_millis()).ok())?;
         row.text("collect_source", Some(self.source))?;
-        row.unsigned("containers_collected", u64::try_from(collected).ok())?;
+        row.unsigned("containers_collected", Some(self.round_containers))?;
         row.int("collect_failed", Some(i64::from(!self.engine_up && self.source == "engine")))?;
         row.unsigned("collect_errors", Some(self.totals.errors))?;
         row.unsigned("samples_dropped", Some(dropped))?;

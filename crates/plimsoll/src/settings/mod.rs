@@ -56,7 +56,7 @@ pub(crate) enum SettingsError {
     },
     /// A key nobody knows.
     #[error("{origin}: there is no setting `{key}`{hint}",
-        hint = nearest.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default())]
+        hint = nearest.as_ref().map_or(String::new(), |name| format!(", did you mean `{name}`?")))]
     Unknown {
         /// Where it stands.
         origin: String,
@@ -211,14 +211,14 @@ impl Settings {
             return Err(refused(known, &origin, &value.to_string()));
         }
         if NOT_YET.contains(&(section, key)) {
-            return Err(SettingsError::NotYet { origin, key: known.name() });
+            return Err(SettingsError::NotYet { origin, key: known.path() });
         }
         self.given.insert((section.to_owned(), key.to_owned()), Given { value, origin });
         Ok(())
     }
 
     fn unknown(&self, origin: String, key: String) -> SettingsError {
-        let names: Vec<String> = self.schema.keys().map(Key::name).collect();
+        let names: Vec<String> = self.schema.keys().map(Key::path).collect();
         let names = names.iter().map(String::as_str).chain(self.schema.sections());
         let nearest = nearest(&key, names).map(str::to_owned);
         SettingsError::Unknown { origin, key, nearest }
@@ -287,8 +287,8 @@ impl Settings {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "[{section}]");
             for known in self.schema.keys().filter(|key| key.section == section) {
-                let given = self.given.get(&(section.to_owned(), known.key.clone()));
-                let (key, line) = (&known.key, &known.default);
+                let given = self.given.get(&(section.to_owned(), known.name.clone()));
+                let (key, line) = (&known.name, &known.default);
                 let _ = match (given, line) {
                     (Some(given), _) => {
                         writeln!(text, "{key} = {} # {}", given.value, given.origin)
@@ -306,7 +306,7 @@ impl Settings {
 fn refused(known: &Key, origin: &str, found: &str) -> SettingsError {
     SettingsError::Value {
         origin: origin.to_owned(),
-        key: known.name(),
+        key: known.path(),
         found: found.to_owned(),
         allowed: known.allowed(),
     }

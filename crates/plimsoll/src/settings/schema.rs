@@ -22,7 +22,8 @@ struct Section {
 #[derive(Debug, Deserialize)]
 pub(super) struct Key {
     pub(super) section: String,
-    pub(super) key: String,
+    #[serde(rename = "key")]
+    pub(super) name: String,
     #[serde(rename = "type")]
     kind: Kind,
     pub(super) default: Option<Value>,
@@ -59,14 +60,14 @@ impl Schema {
     }
 
     pub(super) fn key(&self, section: &str, key: &str) -> Option<&Key> {
-        self.key.iter().find(|known| known.section == section && known.key == key)
+        self.key.iter().find(|known| known.section == section && known.name == key)
     }
 }
 
 impl Key {
     /// `section.key`.
-    pub(super) fn name(&self) -> String {
-        format!("{}.{}", self.section, self.key)
+    pub(super) fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
     }
 
     /// Reads a value from the environment or the command line; lists are separated by commas.

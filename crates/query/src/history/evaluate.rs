@@ -135,7 +135,7 @@ impl Plan {
 }
 
 /// The column that says when the owner of a table's counters started.
-fn epoch_column(table: &Table) -> Option<usize> {
+pub(crate) fn epoch_column(table: &Table) -> Option<usize> {
     let names = ["started_at_ms", "boot_at_ms"];
     names.iter().find_map(|name| {
         let index = table.metric_index(name)?;

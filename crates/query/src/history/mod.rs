@@ -20,6 +20,7 @@ pub use answer::{
     FIELD_LABEL, HistoryAnswer, HistoryField, HistoryGap, HistoryGroup, SERIES_GAPS_MAX,
 };
 pub use error::{HistoryLimits, QueryError};
+pub(crate) use evaluate::epoch_column;
 pub use evaluate::{history, history_of};
 pub use metric::{FieldChoice, MetricChoice, Reading};
 pub use request::{Across, HistoryRequest, PARAMETERS, STEP_MS_MAX, STEP_MS_MIN, STEPS_MAX, Stat};

@@ -26,4 +26,11 @@ pub use perform::{Edit, Outcome, Workshop, apply, is_possible, perform};
 pub use trial::{TRIAL_ROWS, trial};
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::format_push_string,
+    reason = "tests count small things"
+)]
+pub(crate) mod bed;
+#[cfg(test)]
 mod tests;

@@ -225,8 +225,9 @@ proptest! {
         let whole = Question { step_s: question.step_s * question.steps, ..question.clone() };
         let sum = |question: &Question, steps: i64| -> f64 {
             let (answer, _) = question.ask(&samples, 0..steps);
-            let values: Vec<f64> =
-                answer.groups.iter().flat_map(|group| group.values.iter().flatten().copied()).collect();
+            let groups = answer.groups.iter();
+            let values = groups.flat_map(|group| group.values.iter().flatten().copied());
+            let values: Vec<f64> = values.collect();
             assert!(values.iter().all(|value| *value >= 0.0));
             values.iter().sum()
         };

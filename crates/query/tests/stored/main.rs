@@ -1,9 +1,9 @@
-//! What history questions are answered with.
+//! What questions about stored rows are answered with.
 //!
-//! Cases are in `cases/history.txt`, separated by blank lines: rows, a question, `----`, the
-//! answer. A row is `table dimension=value.. @time column=value..` with times in seconds;
-//! `@0..60/10 column=5+2` stands for the rows at 0, 10 .. 60 with 5, 7 .. 17. A question begins
-//! with `?`. `UPDATE_CASES=1` rewrites the answers.
+//! Cases of history are in `cases/history.txt`, separated by blank lines: rows, a question,
+//! `----`, the answer. A row is `table dimension=value.. @time column=value..` with times in
+//! seconds; `@0..60/10 column=5+2` stands for the rows at 0, 10 .. 60 with 5, 7 .. 17. A question
+//! begins with `?`. `UPDATE_CASES=1` rewrites the answers.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -16,6 +16,7 @@
 
 mod laws;
 mod naive;
+mod series;
 mod support;
 
 use std::fmt::Write as _;

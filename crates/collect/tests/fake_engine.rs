@@ -1,0 +1,125 @@
+//! A collector against a made-up engine: who gets a row, what is asked, and what a container
+//! that hangs costs the others. The engine's moment stands still, so nothing depends on timing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_collect::{CollectError, CollectOptions, Collector, SourceChoice};
+use plimsoll_fleetsim::engine::NodeView;
+use plimsoll_fleetsim::{Cgroup, FakeEngine, Fleet, FleetConfig};
+use plimsoll_model::time::ManualClock;
+use plimsoll_model::{Batch, Dimension};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// A fleet in the middle of its life, and that moment.
+fn fleet(cgroup: Cgroup) -> (Arc<Fleet>, i64) {
+    let config = FleetConfig { cgroup, ..FleetConfig::demo() };
+    let fleet = Fleet::new(config).unwrap();
+    let now_ms = fleet.config().start_ms + HOUR_MS;
+    (Arc::new(fleet), now_ms)
+}
+
+/// Ids and container names of what runs on the first node.
+fn running(fleet: &Fleet, now_ms: i64) -> BTreeSet<String> {
+    let here = fleet.containers().iter().filter(|container| container.node == 0);
+    here.filter(|container| fleet.run_at(container, now_ms).is_some())
+        .map(|container| container.id.to_string())
+        .collect()
+}
+
+/// One round; what the engine was asked; `faults` is called with the ids before it.
+async fn collect(
+    fleet: &Arc<Fleet>,
+    now_ms: i64,
+    faults: impl FnOnce(&FakeEngine),
+) -> (Vec<Batch>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    let view = NodeView { fleet: fleet.clone(), node: 0 };
+    let engine = FakeEngine::serve(&path, view, Arc::new(move || now_ms)).unwrap();
+    faults(&engine);
+    let options = CollectOptions {
+        docker_host: Some(format!("unix://{}", path.display())),
+        interval: Duration::from_secs(2),
+        source: SourceChoice::Auto,
+        root: folder.path().to_owned(),
+        once: true,
+        ..CollectOptions::default()
+    };
+    let clock = Arc::new(ManualClock::new(now_ms));
+    let collector = Collector::connect(options, clock).await.unwrap();
+    let (out, mut inbox) = mpsc::channel(1_000);
+    let stop = CancellationToken::new();
+    tokio::time::timeout(Duration::from_mins(1), collector.run(out, stop)).await.unwrap();
+    let mut batches = Vec::new();
+    while let Some(batch) = inbox.recv().await {
+        batches.push(batch);
+    }
+    let requests = engine.requests();
+    let requests =
+        requests.iter().map(|asked| format!("{} {}?{}", asked.method, asked.path, asked.query));
+    (batches, requests.collect())
+}
+
+/// Rows of `table` with a value in `column`, by container id.
+fn rows_with(batches: &[Batch], table: &str, column: &str) -> BTreeMap<String, usize> {
+    use arrow_array::Array as _;
+    let mut rows = BTreeMap::new();
+    for batch in batches.iter().filter(|batch| batch.table().name() == table) {
+        let Some(values) = batch.column_named(column) else { continue };
+        let subjects = batch.subjects();
+        for row in (0..batch.num_rows()).filter(|row| !values.is_null(*row)) {
+            let id = subjects.dimension(Dimension::ContainerId, row).to_owned();
+            *rows.entry(id).or_default() += 1;
+        }
+    }
+    rows
+}
+
+#[tokio::test]
+async fn every_running_container_is_sampled_on_both_cgroup_versions() {
+    for cgroup in [Cgroup::V1, Cgroup::V2] {
+        let (fleet, now_ms) = fleet(cgroup);
+        let expected = running(&fleet, now_ms);
+        assert!(expected.len() > 1);
+        let (batches, requests) = collect(&fleet, now_ms, |_| {}).await;
+        for column in ["cpu_usage_us", "memory_working_set_bytes", "started_at_ms"] {
+            let rows = rows_with(&batches, "container", column);
+            let missing: Vec<_> = expected.iter().filter(|id| !rows.contains_key(*id)).collect();
+            assert!(missing.is_empty(), "{column}: {missing:?}");
+        }
+        let infos = rows_with(&batches, "container_info", "labels");
+        assert!(expected.iter().all(|id| infos.get(id) == Some(&1)));
+        assert!(requests.iter().all(|request| request.starts_with("GET ")));
+        let stats: Vec<_> = requests.iter().filter(|r| r.contains("/stats")).collect();
+        assert!(stats.len() >= expected.len());
+        for request in stats {
+            assert!(request.contains("stream=false") && request.contains("one-shot=true"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn alone_one_hanging_container_delays_nobody() {
+    let (fleet, now_ms) = fleet(Cgroup::V2);
+    let mut expected = running(&fleet, now_ms);
+    let hanging = expected.pop_first().unwrap();
+    let (batches, _) = collect(&fleet, now_ms, |engine| engine.faults().hang_stats(&hanging)).await;
+    let rows = rows_with(&batches, "container", "cpu_usage_us");
+    assert_eq!(rows.keys().cloned().collect::<BTreeSet<_>>(), expected);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = format!("unix://{}/none.sock", folder.path().display());
+    let options = CollectOptions { docker_host: Some(host.clone()), ..CollectOptions::default() };
+    let refused = Collector::connect(options, Arc::new(ManualClock::new(1))).await;
+    let Err(error) = refused else { panic!("there is no engine") };
+    assert!(matches!(error, CollectError::NoEngine { .. }));
+    assert!(error.to_string().contains(&host));
+}

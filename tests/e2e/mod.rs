@@ -2,5 +2,6 @@
 
 mod agent;
 mod crash;
+mod docs;
 mod fleet;
 mod outside;

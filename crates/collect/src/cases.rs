@@ -24,8 +24,8 @@ pub(crate) fn run_cases(name: &str, run: impl Fn(&str) -> String) {
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();
         let (head, expected) = text.split_once("----\n").unwrap();
-        let input: String =
-            head.lines().filter(|line| !line.starts_with('#')).map(|l| format!("{l}\n")).collect();
+        let lines = head.split_inclusive('\n').filter(|line| !line.starts_with('#'));
+        let input: String = lines.collect();
         let output = run(&input);
         if std::env::var_os("UPDATE_CASES").is_some() {
             std::fs::write(&path, format!("{head}----\n{output}")).unwrap();

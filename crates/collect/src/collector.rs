@@ -75,7 +75,8 @@ pub struct CollectOptions {
     pub node: Option<String>,
     /// Where the machine's root folder is; `/host` or such in a container.
     pub root: PathBuf,
-    /// Questions to the engine in progress at once.
+    /// Questions to the engine in progress at once; more where an engine lets questions for
+    /// numbers wait for each other anyway.
     pub concurrency: usize,
     /// Containers that are collected; more are counted and left out.
     pub containers_max: usize,

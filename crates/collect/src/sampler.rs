@@ -99,7 +99,7 @@ pub(crate) struct Parts {
 impl Sampler {
     pub(crate) fn new(options: CollectOptions, parts: Parts) -> Self {
         let started_at_ms = parts.clock.now_ms();
-        let permits = Arc::new(Semaphore::new(options.concurrency.max(1)));
+        let permits = Arc::new(Semaphore::new(parts.facts.stats_concurrency(options.concurrency)));
         Self {
             options,
             clock: parts.clock,
@@ -264,6 +264,8 @@ impl Sampler {
                 .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
             let attributes = attributes.collect();
             self.note("engine", "upgrade", None, attributes);
+            let permits = facts.stats_concurrency(self.options.concurrency);
+            self.permits = Arc::new(Semaphore::new(permits));
         }
         self.engine = engine;
         self.facts = facts;

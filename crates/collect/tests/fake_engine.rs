@@ -1,5 +1,6 @@
 //! A collector against a made-up engine: who gets a row, what is asked, and what a container
 //! that hangs costs the others. The engine's moment stands still, so nothing depends on timing.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ fn fleet(cgroup: Cgroup) -> (Arc<Fleet>, i64) {
 fn running(fleet: &Fleet, now_ms: i64) -> BTreeSet<String> {
     let here = fleet.containers().iter().filter(|container| container.node == 0);
     here.filter(|container| fleet.run_at(container, now_ms).is_some())
-        .map(|container| container.id.to_string())
+        .map(|container| container.id.clone())
         .collect()
 }
 

@@ -15,12 +15,14 @@ pub mod head;
 pub mod manifest;
 pub mod retention;
 pub mod rollup;
+pub mod sabotage;
 pub mod scan;
 pub mod segment;
 pub mod wal;
 
 pub use engine::{
-    Appended, Rejection, RetentionOptions, Store, StoreError, StoreOptions, StoreStatus,
+    Appended, DeleteRequest, Rejection, RetentionOptions, Store, StoreError, StoreOptions, StoreStatus,
 };
+pub use rollup::{RollupError, SeriesWindows, StepWindows, WindowsAnswer, WindowsRequest};
 pub use scan::{Chunk, Scan, ScanError, ScanLimits, ScanRequest, SeriesKey, SeriesRows};
 pub use segment::{Resolution, Segment, SegmentError, SegmentMeta};

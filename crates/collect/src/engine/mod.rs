@@ -169,6 +169,26 @@ impl EngineFacts {
     }
 }
 
+/// First version of Docker Engine that reads one container's numbers when asked for them. Earlier
+/// ones let every question wait for the next walk over all containers, about once a second.
+const DIRECT_STATS_VERSION: u64 = 25;
+/// Questions for numbers that may wait for the same walk.
+const WAITING_STATS_MAX: usize = 64;
+
+impl EngineFacts {
+    /// How many containers may be asked for at once. Questions that only wait for the same walk
+    /// cost the engine nothing more than one of them.
+    pub(crate) fn stats_concurrency(&self, configured: usize) -> usize {
+        let major = self.engine_version.as_deref().and_then(|version| {
+            let digits = version.split('.').next()?;
+            digits.parse::<u64>().ok()
+        });
+        let is_docker = self.engine_name.as_deref() == Some("Engine");
+        let waits = is_docker && major.is_some_and(|major| major < DIRECT_STATS_VERSION);
+        if waits { configured.max(WAITING_STATS_MAX) } else { configured.max(1) }
+    }
+}
+
 /// A connection to one engine; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
@@ -265,5 +285,23 @@ fn call_error(what: &'static str, source: ClientError) -> EngineError {
             EngineError::Gone { what }
         }
         source => EngineError::Call { what, source: Box::new(source) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_that_answer_on_their_own_beat_are_asked_for_many_at_once() {
+        let facts = |name: &str, version: &str| EngineFacts {
+            engine_name: Some(name.to_owned()),
+            engine_version: Some(version.to_owned()),
+            ..EngineFacts::default()
+        };
+        assert_eq!(facts("Engine", "20.10.24+dfsg1").stats_concurrency(4), WAITING_STATS_MAX);
+        assert_eq!(facts("Engine", "26.1.5+dfsg1").stats_concurrency(4), 4);
+        assert_eq!(facts("Podman Engine", "5.2.1").stats_concurrency(4), 4);
+        assert_eq!(EngineFacts::default().stats_concurrency(0), 1);
     }
 }

@@ -109,7 +109,10 @@ pub enum ShipError {
         source: io::Error,
     },
     /// The state file holds something else than was written.
-    #[error("state file {path} is damaged; remove it to send as a new sender", path = path.display())]
+    #[error(
+        "state file {path} is damaged; remove it to send as a new sender",
+        path = path.display()
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,

@@ -34,6 +34,9 @@ pub struct LabelRules {
     /// Second names of series.
     #[serde(rename = "series_alias")]
     pub series_aliases: Vec<SeriesAlias>,
+    /// Series made of several columns of a row.
+    #[serde(rename = "made_series")]
+    pub made_series: Vec<MadeSeries>,
     /// Which label values are never stored.
     pub redaction: Redaction,
     /// The only units a metric may have.
@@ -108,6 +111,10 @@ pub struct Exposition {
     pub instance: String,
     /// The label `job`.
     pub job: String,
+    /// The label `instance` of what node exporter shows, with `{node}` in it.
+    pub node_instance: String,
+    /// The label `job` of what node exporter shows.
+    pub node_job: String,
     /// What a null limit is shown as.
     pub unlimited: String,
     /// What a text column is shown as.
@@ -158,6 +165,63 @@ pub struct SeriesAlias {
     pub same_labels: BTreeMap<String, String>,
     /// Who asks for it.
     pub help: String,
+}
+
+/// A series made of several columns of a row.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeSeries {
+    /// Name of the series.
+    pub name: String,
+    /// The table.
+    pub table: String,
+    /// `counter` or `gauge`.
+    pub kind: String,
+    /// The label `job`; the label `instance` is the one that goes with it.
+    pub job: String,
+    /// Fixed labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Labels from keys: a text with the key's name in braces in it.
+    #[serde(default)]
+    pub keys: BTreeMap<String, String>,
+    /// Labels from text columns or dimensions.
+    #[serde(default)]
+    pub texts: BTreeMap<String, String>,
+    /// Columns that are added up.
+    #[serde(default)]
+    pub plus: Vec<String>,
+    /// Columns that are taken off.
+    #[serde(default)]
+    pub minus: Vec<String>,
+    /// What the sum is divided by.
+    #[serde(default = "one")]
+    pub divide_by: f64,
+    /// What the value is.
+    #[serde(default)]
+    pub value: MadeValue,
+    /// Of rows that differ only in keys without a label the first counts, not their sum.
+    #[serde(default)]
+    pub first: bool,
+    /// What it means.
+    pub help: String,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// What the value of a made series is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum MadeValue {
+    /// The sum of columns.
+    #[default]
+    Sum,
+    /// The time of the row in seconds since 1970.
+    Time,
+    /// 1.
+    One,
 }
 
 /// Which label values are never stored.

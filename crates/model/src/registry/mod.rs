@@ -28,7 +28,7 @@ pub use events::{EventRule, EventRules, Severity, Teller, Verdict, split_action}
 pub use file::RegistryError;
 pub use labels::{
     DimensionHelp, Exposition, Identity, IdentityPart, IdentityRule, InfoSeries, LabelRules,
-    Redaction, SecretPatterns, SeriesAlias, StateSeries, Unit,
+    MadeSeries, MadeValue, Redaction, SecretPatterns, SeriesAlias, StateSeries, Unit,
 };
 pub use lock::{LockChanges, compare_lock, lock_line, lock_lines, series};
 pub use reference::{config_markdown, events_markdown, reference_markdown};

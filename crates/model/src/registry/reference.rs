@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::config::{ConfigKey, ConfigSchema, ConfigType, ConfigValue};
 use super::events::{EventRule, EventRules};
 use super::lock::series;
-use super::{Column, LabelRules, Metric, Registry, Source, Table};
+use super::{Column, LabelRules, MadeValue, Metric, Registry, Source, Table};
 
 const METRICS_HEAD: &str = "\
 <!-- Generated from schemas/metrics/*.toml and schemas/labels.toml. \
@@ -205,9 +205,28 @@ fn labels_section(page: &mut String, labels: &LabelRules) {
         let same = labelled(&alias.same_as, &alias.same_labels);
         let _ = writeln!(page, "| `{name}` | `{same}` | {} |", cell(&alias.help));
     }
+    made_section(page, labels);
     page.push_str("\n## Units\n\n| unit | sign | meaning |\n| --- | --- | --- |\n");
     for unit in &labels.units {
         let _ = writeln!(page, "| {} | {} | {} |", unit.name, unit.symbol, cell(&unit.help));
+    }
+}
+
+fn made_section(page: &mut String, labels: &LabelRules) {
+    page.push_str("\n## Series made of several columns\n\n| series | made of | meaning |\n");
+    page.push_str("| --- | --- | --- |\n");
+    for made in &labels.made_series {
+        let value = match made.value {
+            MadeValue::Time => "time of the row".to_owned(),
+            MadeValue::One => "1".to_owned(),
+            MadeValue::Sum => {
+                let minus = made.minus.iter().map(|column| format!(" - {column}"));
+                made.plus.join(" + ") + &minus.collect::<String>()
+            }
+        };
+        let name = labelled(&made.name, &made.labels);
+        let help = cell(&made.help);
+        let _ = writeln!(page, "| `{name}` | `{}`: {value} | {help} |", made.table);
     }
 }
 

@@ -108,11 +108,27 @@ fn series_are_unique_over_all_tables() {
     for alias in &LabelRules::embedded().series_aliases {
         let same = registry
             .metrics_named(&alias.same_as)
-            .any(|(_, metric)| metric.labels == alias.same_labels);
+            .any(|(_, m)| alias.same_labels.is_empty() || m.labels == alias.same_labels);
         assert!(same, "{} is the same as nothing", alias.name);
         let taken =
             registry.metrics_named(&alias.name).any(|(_, metric)| metric.labels == alias.labels);
         assert!(!taken, "{} is a metric's own name", alias.name);
+    }
+}
+
+#[test]
+fn made_series_are_made_of_columns_that_exist() {
+    for made in &LabelRules::embedded().made_series {
+        let table = registry().table(&made.table).expect("the table exists");
+        for column in made.plus.iter().chain(&made.minus) {
+            assert!(table.metric_index(column).is_some(), "{}: {column}", made.name);
+        }
+        for column in made.texts.values() {
+            assert!(table.column_index(column).is_some(), "{}: {column}", made.name);
+        }
+        assert!(matches!(made.kind.as_str(), "counter" | "gauge"), "{}", made.name);
+        let exposition = &LabelRules::embedded().exposition;
+        assert!([&exposition.job, &exposition.node_job].contains(&&made.job), "{}", made.name);
     }
 }
 

@@ -5,7 +5,8 @@
 //! stale ones; rewrite segments that hold hidden rows; try encodings on closed days.
 //!
 //! Keeps true: when nothing is left to choose, an open day has at most [`SEGMENTS_MAX`] segments
-//! of each table and resolution, and a closed day has one.
+//! of each table and resolution, and a closed day has one, or, for [`Policy::remerge_ms`] after
+//! its last merge, as many as an open day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,11 +32,18 @@ pub struct Policy {
     pub remake_ms: i64,
     /// Time of closed buckets that is worth a rollup of its own while a day is open.
     pub increment_ms: i64,
+    /// Shortest time between two merges of a closed day, when rows keep arriving late.
+    pub remerge_ms: i64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lateness_ms: 15 * 60_000, remake_ms: 30 * 60_000, increment_ms: HOUR_MS }
+        Self {
+            lateness_ms: 15 * 60_000,
+            remake_ms: 30 * 60_000,
+            increment_ms: HOUR_MS,
+            remerge_ms: 6 * HOUR_MS,
+        }
     }
 }
 
@@ -205,7 +213,14 @@ fn closed(
         let is_done = match list {
             [] => true,
             [only] => only.lineage.made_ms > 0 && !is_patchwork(only, resolution),
-            _ => false,
+            // A late row is not worth the whole day each time.
+            _ => list.iter().any(|entry| {
+                let age_ms = survey.hidden.now_ms().saturating_sub(entry.lineage.made_ms);
+                !is_patchwork(entry, resolution)
+                    && entry.lineage.made_ms > 0
+                    && is_most(entry, list)
+                    && age_ms < policy.remerge_ms
+            }),
         };
         if is_done || !may_merge(segments, list, resolution) {
             return None;
@@ -213,6 +228,12 @@ fn closed(
         let inputs = list.iter().map(|entry| entry.id).collect();
         Some(Choice::Merge { table, resolution, day, inputs, is_final: true })
     })
+}
+
+/// Whether a segment has at least half of all rows.
+fn is_most(entry: &SegmentEntry, list: &[&SegmentEntry]) -> bool {
+    let rows = list.iter().fold(0_u64, |rows, entry| rows.saturating_add(entry.meta.rows));
+    entry.meta.rows >= rows.saturating_sub(entry.meta.rows)
 }
 
 /// Whether a raw segment came from a merge while its day was open.

@@ -18,6 +18,9 @@ use crate::segment::{EncodingPlan, Resolution, Segment, SegmentError, SegmentMet
 const BATCH_VALUES: u64 = 8_000_000;
 /// Rows a segment must have for a trial of encodings to be worth its time.
 const TRIAL_WORTH_ROWS: u64 = 4 * TRIAL_ROWS;
+/// Rows of a page of a segment of a closed day: zstd finds what repeats from series to series only
+/// inside a page, and a page is what a reader of one series decodes at least.
+const FINAL_PAGE_ROWS: usize = 65_536;
 /// zstd level of segments of closed days.
 const FINAL_LEVEL: i32 = 9;
 /// zstd level of segments that will be merged again.
@@ -99,6 +102,7 @@ fn plan(
         return Ok(base);
     }
     base.zstd_level = job.zstd_level.clamp(1, 19);
+    base.page_rows = FINAL_PAGE_ROWS;
     if order.rows() < TRIAL_WORTH_ROWS && job.resolution == Resolution::Raw {
         return Ok(base);
     }

@@ -1,10 +1,11 @@
 //! Picks the encoding of every column by trying all of them on rows of the data itself.
 //!
-//! Numbers and the reasons for the candidates: `docs/decisions/0031-encoding-trial.md`.
+//! Numbers and the reasons for the candidates: `docs/decisions/0020-encoding-trial.md`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, TimestampMillisecondArray};
 use arrow_select::concat::concat;
 use plimsoll_model::Table;
 
@@ -36,6 +37,7 @@ pub(crate) fn trial_of(
     path: &Path,
 ) -> Result<EncodingPlan, SegmentError> {
     let mut slices: Vec<Vec<Option<ArrayRef>>> = Vec::new();
+    let mut times: Vec<i64> = Vec::new();
     let per_slice = TRIAL_ROWS.checked_div(SLICES).unwrap_or(1);
     let spacing = order.rows().checked_div(SLICES).unwrap_or(0).max(1);
     let (mut passed, mut next) = (0_u64, 0_u64);
@@ -61,6 +63,7 @@ pub(crate) fn trial_of(
             let column = rows.metric(metric)?;
             columns.push(column.map(|array| array.slice(0, array.len().min(keep))));
         }
+        times.extend_from_slice(&rows.times_ms);
         slices.push(columns);
         next = next.saturating_add(spacing).max(passed);
     }
@@ -71,10 +74,10 @@ pub(crate) fn trial_of(
             if parts.is_empty() { None } else { concat(&parts).ok() }
         })
         .collect();
-    trial(table, base, &columns, path)
+    trial(table, base, times, &columns, path)
 }
 
-/// As [`trial_of`], on these columns: one per metric of the table, `None` without values.
+/// As [`trial_of`], on these times and columns: one per metric of the table, `None` without values.
 ///
 /// # Errors
 ///
@@ -82,17 +85,21 @@ pub(crate) fn trial_of(
 pub fn trial(
     table: &'static Table,
     base: &EncodingPlan,
+    times_ms: Vec<i64>,
     columns: &[Option<ArrayRef>],
     path: &Path,
 ) -> Result<EncodingPlan, SegmentError> {
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(times_ms).with_timezone("UTC"));
     let mut best: Vec<(u64, Encoding)> = Vec::new();
     for candidate in CANDIDATES {
         let plan = EncodingPlan {
+            time: candidate,
             metrics: vec![candidate; table.metrics().len()],
             zstd_level: TRIAL_LEVEL,
             ..base.clone()
         };
-        let sizes = encoded_bytes(table, &plan, columns, path)?;
+        let (time, metrics) = encoded_bytes(table, &plan, &times, columns, path)?;
+        let sizes: Vec<u64> = std::iter::once(time).chain(metrics).collect();
         if best.is_empty() {
             best = sizes.iter().map(|bytes| (*bytes, candidate)).collect();
             continue;
@@ -105,7 +112,9 @@ pub fn trial(
         }
     }
     let mut plan = base.clone();
-    let picked = best.into_iter().zip(columns);
+    let mut best = best.into_iter();
+    plan.time = best.next().map_or(plan.time, |(_, encoding)| encoding);
+    let picked = best.zip(columns);
     for (place, ((_, encoding), column)) in plan.metrics.iter_mut().zip(picked) {
         if column.is_some() {
             *place = encoding;

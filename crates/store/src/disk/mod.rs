@@ -10,6 +10,8 @@
 #[cfg(any(test, feature = "sabotage"))]
 pub mod faults;
 mod lock;
+#[cfg(any(test, feature = "sabotage"))]
+pub mod trace;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -20,6 +22,10 @@ use plimsoll_model::ErrorClass;
 #[cfg(any(test, feature = "sabotage"))]
 use faults::Faults;
 pub use lock::Lock;
+#[cfg(any(test, feature = "sabotage"))]
+use trace::Event;
+
+use crate::sabotage::{Bug, is_planted};
 
 /// What was tried on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +89,8 @@ pub struct DiskFile {
     file: File,
     #[cfg(any(test, feature = "sabotage"))]
     faults: Faults,
+    #[cfg(any(test, feature = "sabotage"))]
+    number: u64,
     /// Length that survives a failed sync.
     #[cfg(any(test, feature = "sabotage"))]
     synced_bytes: u64,
@@ -110,11 +118,17 @@ impl Disk {
         let file = self.tried(Operation::Create, path, || {
             OpenOptions::new().write(true).create_new(true).open(path)
         })?;
+        #[cfg(any(test, feature = "sabotage"))]
+        let number = self.faults.next_file();
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::Create { file: number, path: path.to_owned() });
         Ok(DiskFile {
             path: path.to_owned(),
             file,
             #[cfg(any(test, feature = "sabotage"))]
             faults: self.faults.clone(),
+            #[cfg(any(test, feature = "sabotage"))]
+            number,
             #[cfg(any(test, feature = "sabotage"))]
             synced_bytes: 0,
         })
@@ -137,6 +151,8 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
         })?;
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::CreateFolder(path.to_owned()));
         above.map_or(Ok(()), |above| self.sync_folder(above))
     }
 
@@ -146,7 +162,13 @@ impl Disk {
     ///
     /// [`DiskError`].
     pub fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
-        self.tried(Operation::SyncFolder, path, || File::open(path)?.sync_all())
+        if is_planted(Bug::NoDirSync) {
+            return Ok(());
+        }
+        self.tried(Operation::SyncFolder, path, || File::open(path)?.sync_all())?;
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::SyncFolder(path.to_owned()));
+        Ok(())
     }
 
     /// Makes the bytes of a file durable that something else wrote.
@@ -155,7 +177,15 @@ impl Disk {
     ///
     /// [`DiskError`]; then the file must not be used, because a second try would say nothing.
     pub fn sync_file(&self, path: &Path) -> Result<(), DiskError> {
-        self.tried(Operation::Sync, path, || File::open(path)?.sync_all())
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace_foreign(path);
+        if is_planted(Bug::NoSync) {
+            return Ok(());
+        }
+        self.tried(Operation::Sync, path, || File::open(path)?.sync_all())?;
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::SyncPath(path.to_owned()));
+        Ok(())
     }
 
     /// Gives a file another name, replacing what had it, and makes both names durable.
@@ -165,6 +195,8 @@ impl Disk {
     /// [`DiskError`].
     pub fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         self.tried(Operation::Rename, to, || std::fs::rename(from, to))?;
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::Rename { from: from.to_owned(), to: to.to_owned() });
         for folder in [to.parent(), from.parent()].into_iter().flatten() {
             self.sync_folder(folder)?;
             if from.parent() == to.parent() {
@@ -184,6 +216,10 @@ impl Disk {
         self.remove(aside)?;
         let mut file = self.create(aside)?;
         file.write(bytes)?;
+        if is_planted(Bug::RenameBeforeSync) {
+            self.rename(aside, path)?;
+            return file.sync();
+        }
         file.sync()?;
         self.rename(aside, path)
     }
@@ -198,7 +234,10 @@ impl Disk {
         self.tried(Operation::Remove, path, || match std::fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        })
+        })?;
+        #[cfg(any(test, feature = "sabotage"))]
+        self.faults.trace(|| Event::Remove(path.to_owned()));
+        Ok(())
     }
 
     /// The files in a folder with their lengths, sorted by name; none when there is no folder.
@@ -268,7 +307,7 @@ impl Disk {
         act: impl FnOnce() -> io::Result<T>,
     ) -> Result<T, DiskError> {
         #[cfg(any(test, feature = "sabotage"))]
-        let done = self.faults.strike(operation).and_then(|()| act());
+        let done = self.faults.strike(operation, path).and_then(|()| act());
         #[cfg(not(any(test, feature = "sabotage")))]
         let done = act();
         done.map_err(|source| DiskError { operation, path: path.to_owned(), source })
@@ -306,12 +345,12 @@ impl DiskFile {
     /// [`DiskError`]; any part of the bytes may be in the file then.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         #[cfg(any(test, feature = "sabotage"))]
-        let done = match self.faults.strike(Operation::Write) {
-            Ok(()) => self.file.write_all(bytes),
+        let done = match self.faults.strike(Operation::Write, &self.path) {
+            Ok(()) => self.put(bytes),
             Err(error) => {
                 // A refused write leaves its first half, as a full disk does.
                 let half = bytes.len().checked_div(2).unwrap_or(0);
-                self.file.write_all(bytes.get(..half).unwrap_or_default()).and(Err(error))
+                self.put(bytes.get(..half).unwrap_or_default()).and(Err(error))
             }
         };
         #[cfg(not(any(test, feature = "sabotage")))]
@@ -325,18 +364,34 @@ impl DiskFile {
     ///
     /// [`DiskError`]; then nothing in the file is safe, and a second try would say nothing.
     pub fn sync(&mut self) -> Result<(), DiskError> {
+        if is_planted(Bug::NoSync) {
+            return Ok(());
+        }
         #[cfg(any(test, feature = "sabotage"))]
-        let done = match self.faults.strike(Operation::Sync) {
+        let done = match self.faults.strike(Operation::Sync, &self.path) {
             Ok(()) => self.file.sync_data().and_then(|()| {
                 self.synced_bytes = self.file.metadata()?.len();
+                self.faults.trace(|| Event::Sync { file: self.number });
                 Ok(())
             }),
             // The system forgets what it could not write, as Linux does; later syncs succeed.
-            Err(error) => self.file.set_len(self.synced_bytes).and(Err(error)),
+            Err(error) => {
+                self.faults.trace(|| Event::Forget { file: self.number });
+                self.file.set_len(self.synced_bytes).and(Err(error))
+            }
         };
         #[cfg(not(any(test, feature = "sabotage")))]
         let done = self.file.sync_data();
+        if is_planted(Bug::IgnoreSyncError) {
+            return Ok(());
+        }
         done.map_err(|source| self.error(Operation::Sync, source))
+    }
+
+    #[cfg(any(test, feature = "sabotage"))]
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.faults.trace(|| Event::Write { file: self.number, bytes: bytes.to_vec() });
+        self.file.write_all(bytes)
     }
 
     fn error(&self, operation: Operation, source: io::Error) -> DiskError {

@@ -19,6 +19,7 @@ use super::admit::{Admitted, wide};
 use super::shared::{Shared, count};
 use super::{Appended, ReadOnly, Rejection, StoreError};
 use crate::manifest::Mark;
+use crate::sabotage::{Bug, is_planted};
 use crate::wal::{Entry, Placed, WalError, Writer};
 
 /// Bytes of frames after which a group is closed.
@@ -136,7 +137,8 @@ fn settle_known(shared: &Shared, group: &mut [Request]) {
             continue;
         };
         let (id, epoch) = (frame.id, frame.id.epoch);
-        match marks.find(id) {
+        let mark = if is_planted(Bug::DedupeOff) { Mark::New } else { marks.find(id) };
+        match mark {
             Mark::New if in_group.insert(id) => {}
             Mark::New | Mark::Seen => *pending = Pending::Settled(Appended::Duplicate),
             Mark::Forgotten => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::disk::DiskError;
 use crate::manifest::ManifestError;
+use crate::retention::{AuditError, SelectorError};
 use crate::segment::SegmentError;
 use crate::wal::WalError;
 
@@ -76,6 +77,12 @@ pub enum StoreError {
         /// Its limit.
         max: u64,
     },
+    /// A selector does not parse.
+    #[error("the selector cannot be used")]
+    Selector(#[from] SelectorError),
+    /// What was asked for was not done, because it could not be written down.
+    #[error("the audit log could not be written")]
+    Audit(#[from] AuditError),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -100,6 +107,8 @@ impl StoreError {
             Self::Replay(error) => error.class(),
             Self::Manifest(error) => error.class(),
             Self::Segment(error) => error.class(),
+            Self::Selector(error) => error.class(),
+            Self::Audit(error) => error.class(),
             Self::Thread { .. } => ErrorClass::Bug,
         }
     }

@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use plimsoll_model::{Table, chain};
+use plimsoll_model::{Registry, Table, chain};
 
 use super::shared::{LiveSegment, Shared, WalFile, count};
 use super::{StoreError, quarantine};
 use crate::head::{DAY_MS, SealedHead, SortedRows};
 use crate::manifest::{self, Lineage, Manifest, SegmentEntry};
+use crate::retention;
+use crate::sabotage::{Bug, is_planted};
 use crate::segment::{self, Resolution, Segment};
 use crate::wal::{self, Position};
 
@@ -150,6 +152,12 @@ fn flush_locked(
         truncate_wal(shared, ledger.manifest());
         return Ok(());
     }
+    if is_planted(Bug::WalBeforeManifest) {
+        let current = shared.wal_current.load(Ordering::Acquire);
+        for (id, _) in shared.wal_files.lock().range(..current) {
+            let _ = shared.disk.remove(&wal::file_path(&shared.paths.wal, *id));
+        }
+    }
     let committed = ledger.commit(shared, |manifest| {
         for done in &written {
             manifest.segments.extend(done.segments.iter().map(|(entry, _)| entry.clone()));
@@ -258,11 +266,8 @@ fn install(shared: &Shared, done: Written) {
     let mut state = state.lock();
     let heads = done.heads.min(state.sealed.len());
     state.sealed.drain(..heads);
-    state.segments.extend(done.segments.into_iter().map(|(entry, segment)| LiveSegment {
-        id: entry.id,
-        resolution: entry.resolution,
-        segment,
-    }));
+    let segments = done.segments.into_iter();
+    state.segments.extend(segments.map(|(entry, segment)| LiveSegment::new(&entry, segment)));
 }
 
 /// Takes away closed WAL files whose rows are all in segments; files with damage are set aside.
@@ -308,10 +313,10 @@ pub(super) fn truncate_wal(shared: &Shared, manifest: &Manifest) {
 ///
 /// [`StoreError`] when the manifest cannot be written; then nothing changed.
 pub(super) fn apply_retention(shared: &Shared) -> Result<usize, StoreError> {
-    let now_ms = shared.clock.now_ms();
-    let retention = shared.options.retention;
-    let is_over = move |entry: &SegmentEntry| {
-        entry.meta.end_ms <= retention.start_ms(entry.resolution, now_ms)
+    let hidden = shared.hidden();
+    let is_over = |entry: &SegmentEntry| {
+        let table = Registry::embedded().table(&entry.table);
+        table.is_some_and(|table| retention::is_over(table, entry, &hidden))
     };
     let mut ledger = shared.ledger.lock();
     let over: Vec<u64> = ledger

@@ -17,6 +17,7 @@ mod quarantine;
 mod recovery;
 mod shared;
 mod status;
+mod upkeep;
 mod worker;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use error::{Appended, ReadOnly, Rejection, StoreError};
 pub use options::{RetentionOptions, StoreOptions};
+pub use upkeep::DeleteRequest;
 pub use status::{SenderStatus, StoreStatus, TableStatus};
 
 use crate::disk::Disk;
@@ -59,6 +61,8 @@ pub struct Store {
 struct Threads {
     requests: Mutex<Option<SyncSender<Request>>>,
     wake: Mutex<Option<SyncSender<()>>>,
+    /// Lives as long as merges may go on.
+    alive: Mutex<Option<SyncSender<()>>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -67,6 +71,7 @@ impl Threads {
     fn stop(&self) -> Result<(), StoreError> {
         drop(self.requests.lock().take());
         drop(self.wake.lock().take());
+        drop(self.alive.lock().take());
         let handles = std::mem::take(&mut *self.handles.lock());
         let mut ended = Ok(());
         for handle in handles {
@@ -129,6 +134,7 @@ impl Store {
         let threads = Threads {
             requests: Mutex::new(Some(requests)),
             wake: Mutex::new(Some(wake.clone())),
+            alive: Mutex::default(),
             handles: Mutex::default(),
         };
         let commits = {
@@ -141,6 +147,13 @@ impl Store {
         };
         for handle in [spawn("plimsoll-wal", commits)?, spawn("plimsoll-worker", works)?] {
             threads.handles.lock().push(handle);
+        }
+        if let Some(interval) = shared.options.compact_interval {
+            let (alive, stop) = sync_channel(0);
+            *threads.alive.lock() = Some(alive);
+            let shared = Arc::clone(&shared);
+            let upkeep = spawn("plimsoll-upkeep", move || upkeep::run(&shared, interval, &stop))?;
+            threads.handles.lock().push(upkeep);
         }
         Ok(Self { shared, threads: Arc::new(threads), queue })
     }
@@ -210,9 +223,12 @@ impl Store {
     /// [`ScanError`]. Damaged segments are no error: the answer's warnings name what is missing.
     pub fn scan(&self, request: &ScanRequest) -> Result<Scan, ScanError> {
         let mut request = request.clone();
-        request.range = self.kept(request.range);
-        let view = self.shared.view(request.table, Resolution::Raw);
+        let hidden = self.shared.hidden();
+        let oldest = hidden.table_floor_ms(request.table, Resolution::Raw);
+        request.range = TimeRange::new(request.range.start_ms.max(oldest), request.range.end_ms);
+        let view = self.shared.view(request.table);
         let mut scan = scan::scan(&view, &request)?;
+        hidden.apply(request.table, Resolution::Raw, &mut scan);
         let suspects = scan.damaged.iter().filter(|d| d.error.class() == ErrorClass::Corrupt);
         let suspects: Vec<&str> =
             suspects.filter_map(|damaged| damaged.segment.path().file_stem()?.to_str()).collect();
@@ -234,14 +250,9 @@ impl Store {
     /// [`ScanError`].
     pub fn series(&self, request: &SeriesRequest) -> Result<Vec<Arc<SeriesKey>>, ScanError> {
         let mut request = request.clone();
-        request.range = self.kept(request.range);
-        scan::series(&self.shared.view(request.table, Resolution::Raw), &request)
-    }
-
-    fn kept(&self, range: TimeRange) -> TimeRange {
-        let shared = &self.shared;
-        let oldest = shared.options.retention.start_ms(Resolution::Raw, shared.clock.now_ms());
-        TimeRange::new(range.start_ms.max(oldest), range.end_ms)
+        let oldest = self.shared.hidden().table_floor_ms(request.table, Resolution::Raw);
+        request.range = TimeRange::new(request.range.start_ms.max(oldest), request.range.end_ms);
+        scan::series(&self.shared.view(request.table), &request)
     }
 
     /// Writes all heads into segments.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::retention::{Ages, Rule, Rules};
+use crate::sabotage::{Bug, is_planted};
 use crate::segment::Resolution;
 
 /// How long each resolution is kept, by age of its rows.
@@ -68,9 +70,24 @@ pub struct StoreOptions {
     pub future_max: Duration,
     /// Frames are refused while less than this is free; accepted again from twice this.
     pub disk_free_bytes_min: u64,
+    /// Other ages for some series; the first rule that accepts a series counts.
+    pub retention_rules: Vec<Rule>,
+    /// Bytes all segments may take; the oldest go when there are more. `None`: no limit.
+    pub bytes_max: Option<u64>,
+    /// zstd level of segments of closed days: 1 to 19.
+    pub zstd_level_compact: i32,
+    /// Time between two looks for segments to merge or roll up; `None`: only when asked.
+    pub compact_interval: Option<Duration>,
 }
 
 impl StoreOptions {
+    pub(super) fn rules(&self) -> Rules {
+        let RetentionOptions { raw, five_minute, hour } = self.retention;
+        let off = if is_planted(Bug::RetentionOffByOne) { DAY } else { Duration::ZERO };
+        let raw = raw.saturating_sub(off);
+        Rules { ages: Ages::new(raw, five_minute, hour), rules: self.retention_rules.clone() }
+    }
+
     /// The defaults, for a data directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -84,6 +101,10 @@ impl StoreOptions {
             retention: RetentionOptions::default(),
             future_max: Duration::from_mins(10),
             disk_free_bytes_min: 256 << 20,
+            retention_rules: Vec::new(),
+            bytes_max: None,
+            zstd_level_compact: 9,
+            compact_interval: Some(Duration::from_mins(1)),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::shared::{LiveSegment, Paths, Shared, WalFile, count};
 use super::{StoreError, StoreOptions};
 use crate::disk::{Disk, DiskError, Listed, Lock};
 use crate::manifest::{self, Mark, Marks, SegmentEntry};
+use crate::sabotage::{Bug, is_planted};
 use crate::segment::Segment;
 use crate::wal::{self, Reader, Replayed};
 
@@ -166,7 +167,7 @@ fn sweep(
 fn open_segments(shared: &Shared) {
     let manifest = Arc::clone(&shared.published.lock());
     let mut entries: Vec<&SegmentEntry> = manifest.segments.iter().collect();
-    entries.sort_by_key(|entry| entry.id);
+    entries.sort_by_key(|entry| (entry.order(), entry.id));
     let mut damaged = Vec::new();
     for entry in entries {
         let Some(table) = Registry::embedded().table(&entry.table) else {
@@ -177,11 +178,8 @@ fn open_segments(shared: &Shared) {
         match Segment::open(&path, entry.meta.clone()) {
             Ok(segment) => {
                 if let Some(state) = shared.table(table) {
-                    state.lock().segments.push(LiveSegment {
-                        id: entry.id,
-                        resolution: entry.resolution,
-                        segment: Arc::new(segment),
-                    });
+                    let live = LiveSegment::new(entry, Arc::new(segment));
+                    state.lock().segments.push(live);
                 }
             }
             Err(error) => {
@@ -283,6 +281,9 @@ fn replay_record(shared: &Shared, record: Replayed, file: &mut WalFile, replayed
         let manifest = Arc::clone(&shared.published.lock());
         manifest.flushed(table)
     };
+    if is_planted(Bug::MarksApart) && shared.marks.lock().find(header.id) == Mark::Seen {
+        return;
+    }
     if record.start < flushed || replayed.find(header.id) == Mark::Seen {
         return;
     }

@@ -15,10 +15,11 @@ use parking_lot::Mutex;
 use plimsoll_model::{Batch, Clock, Registry, Table};
 
 use super::flush::Ledger;
+use super::upkeep::Upkeep;
 use super::{ReadOnly, StoreOptions};
 use crate::disk::{Disk, Lock};
 use crate::head::{Head, SealedHead};
-use crate::manifest::{Manifest, Marks};
+use crate::manifest::{Lineage, SegmentEntry, Manifest, Marks};
 use crate::scan::View;
 use crate::segment::{Resolution, Segment};
 use crate::wal::Position;
@@ -53,6 +54,19 @@ pub(super) struct LiveSegment {
     pub(super) id: u64,
     pub(super) resolution: Resolution,
     pub(super) segment: Arc<Segment>,
+    pub(super) lineage: Lineage,
+}
+
+impl LiveSegment {
+    pub(super) fn new(entry: &SegmentEntry, segment: Arc<Segment>) -> Self {
+        let lineage = entry.lineage.clone();
+        Self { id: entry.id, resolution: entry.resolution, segment, lineage }
+    }
+
+    /// Which rows win: those of the segment with the highest order.
+    pub(super) fn order(&self) -> u64 {
+        if self.lineage.order == 0 { self.id } else { self.lineage.order }
+    }
 }
 
 /// The rows of one table.
@@ -79,6 +93,12 @@ impl TableState {
     pub(super) fn age(&self, now: Duration) -> Duration {
         let since = if self.sealed.is_empty() { self.live_since } else { Some(Duration::ZERO) };
         since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// Time of the earliest row that is in no segment.
+    pub(super) fn head_from_ms(&self) -> Option<i64> {
+        let sealed = self.sealed.iter().filter_map(SealedHead::time_range);
+        sealed.chain(self.live.time_range()).map(|range| range.start_ms).min()
     }
 
     pub(super) fn has_rows(&self) -> bool {
@@ -163,6 +183,8 @@ pub(super) struct Shared {
     /// Segments that scans found damaged, by id.
     pub(super) suspects: Mutex<Vec<u64>>,
     pub(super) closed: AtomicBool,
+    /// What merging and rolling up remembers; held while it works.
+    pub(super) upkeep: Mutex<Upkeep>,
 }
 
 impl Shared {
@@ -201,6 +223,7 @@ impl Shared {
             head_bytes: AtomicUsize::new(0),
             suspects: Mutex::default(),
             closed: AtomicBool::new(false),
+            upkeep: Mutex::default(),
         }
     }
 
@@ -227,26 +250,35 @@ impl Shared {
         state.applied = state.applied.max(end);
     }
 
-    /// Everything live of one table, at one moment.
-    pub(super) fn view(&self, table: &Table, resolution: Resolution) -> View {
+    /// All raw rows of one table, at one moment.
+    pub(super) fn view(&self, table: &Table) -> View {
+        self.view_with(table, |_| {})
+    }
+
+    /// Raw segments and heads of one table at one moment; `each` sees every live segment of it,
+    /// earliest arrival first.
+    pub(super) fn view_with(&self, table: &Table, mut each: impl FnMut(&LiveSegment)) -> View {
         let Some(state) = self.table(table) else {
             return View::default();
         };
         let state = state.lock();
-        let segments = state
-            .segments
-            .iter()
-            .filter(|live| live.resolution == resolution)
-            .map(|live| Arc::clone(&live.segment))
-            .collect();
-        let mut heads = Vec::new();
-        if resolution == Resolution::Raw {
-            heads.extend(state.sealed.iter().map(SealedHead::snapshot));
-            if !state.live.is_empty() {
-                heads.push(state.live.snapshot());
-            }
+        state.segments.iter().for_each(&mut each);
+        let raw = state.segments.iter().filter(|live| live.resolution == Resolution::Raw);
+        let segments = raw.map(|live| Arc::clone(&live.segment)).collect();
+        let mut heads: Vec<_> = state.sealed.iter().map(SealedHead::snapshot).collect();
+        if !state.live.is_empty() {
+            heads.push(state.live.snapshot());
         }
         View { segments, heads }
+    }
+
+    /// The live segment with this number.
+    pub(super) fn live(&self, id: u64) -> Option<Arc<Segment>> {
+        self.tables.iter().find_map(|state| {
+            let state = state.lock();
+            let live = state.segments.iter().find(|live| live.id == id)?;
+            Some(Arc::clone(&live.segment))
+        })
     }
 
     /// Adds up the memory of all heads, which [`Shared::head_bytes`] then says.

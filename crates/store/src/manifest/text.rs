@@ -4,6 +4,7 @@
 
 use super::Manifest;
 use crate::disk::DiskError;
+use crate::sabotage::{Bug, is_planted};
 
 /// First line.
 const HEAD: &str = "plimsoll-manifest ";
@@ -79,7 +80,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         .ok_or_else(cut)?;
     let wrote = u32::from_str_radix(digits, 16).map_err(|_| cut())?;
     let found = crc32c::crc32c(covered);
-    if wrote != found || digits != format!("{wrote:08x}") {
+    let is_right = wrote == found || is_planted(Bug::SkipCrc);
+    if !is_right || digits != format!("{wrote:08x}") {
         return Err(ManifestError::Checksum { found, wrote });
     }
     let text = std::str::from_utf8(covered).map_err(|_| cut())?;

@@ -52,7 +52,9 @@ fn hours(bed: &Bed, stack: &str, hours: i64) -> Vec<u64> {
     };
     let answer = windows(&bed.view(table()), &request).unwrap();
     answer.series.first().map_or(Vec::new(), |series| match &series.steps {
-        StepWindows::Int(windows) => windows.iter().map(plimsoll_window::GaugeWindow::count).collect(),
+        StepWindows::Int(windows) => {
+            windows.iter().map(plimsoll_window::GaugeWindow::count).collect()
+        }
         other => panic!("{other:?}"),
     })
 }
@@ -86,27 +88,47 @@ fn rules() {
 
 #[test]
 fn keep_rows_past_their_age_are_gone_through_400_days() {
+    let table = Registry::embedded().table("node_filesystem").unwrap();
+    let visible = |bed: &Bed| -> Vec<i64> {
+        let found = bed.scan(table, vec![0]).series;
+        let chunks = found.iter().flat_map(|series| &series.chunks);
+        chunks.flat_map(|chunk| chunk.times_ms.iter().copied()).collect()
+    };
     let mut bed = Bed::new(START_MS);
-    let day_rows = |day: i64| (0..24).map(move |hour| START_MS + day * DAY_MS + hour * HOUR_MS);
     for day in 0..400 {
-        push(&mut bed, "shop", day_rows(day));
+        let mut builder = BatchBuilder::new(table);
+        for hour in 0..24 {
+            let time_ms = START_MS + day * DAY_MS + hour * HOUR_MS;
+            builder.row(time_ms, &Subject::node("default", "n"), &["sda", "/", "ext4"]);
+            builder.int(&table.metrics()[0].column, Some(hour)).unwrap();
+        }
+        bed.push(&builder.finish().unwrap());
         bed.flush();
         bed.now_ms = START_MS + (day + 1) * DAY_MS + (day % 5) * HOUR_MS;
         bed.settle();
-        let visible = rows(&bed, "shop");
         let floor = bed.now_ms - 14 * DAY_MS;
+        let visible = visible(&bed);
         assert!(visible.iter().all(|time| *time >= floor));
         let kept = (START_MS.max(floor)..START_MS + (day + 1) * DAY_MS).step_by(1000);
         let kept = kept.filter(|time| (time - START_MS) % HOUR_MS == 0).count();
         assert_eq!(visible.len(), kept);
         let oldest = |resolution| {
             let of = bed.entries.iter().filter(|entry| entry.resolution == resolution);
-            of.map(|entry| entry.meta.end_ms).min().unwrap()
+            of.map(|entry| entry.meta.end_ms).min().unwrap_or(i64::MAX)
         };
         assert!(oldest(Resolution::Raw) > floor, "no file stays whose rows are all past their age");
         assert!(oldest(Resolution::FiveMinutes) > bed.now_ms - 180 * DAY_MS);
     }
-    assert_eq!(hours(&bed, "shop", 400 * 24).iter().sum::<u64>(), 400 * 24);
+    let request = WindowsRequest {
+        metric: 0,
+        steps: Steps::new(START_MS, START_MS + 400 * DAY_MS, DAY_MS).unwrap(),
+        lookback_ms: 0,
+        filter: Filter::default(),
+        limits: ScanLimits::new(u64::MAX, 100),
+    };
+    let answer = windows(&bed.view(table), &request).unwrap();
+    let StepWindows::Int(days) = &answer.series[0].steps else { panic!("gauge") };
+    assert!(days.iter().all(|window| window.count() == 24), "from hours");
     let files = std::fs::read_dir(bed.dir.path()).unwrap().count();
     assert_eq!(files, bed.entries.len(), "no file without an entry");
 }

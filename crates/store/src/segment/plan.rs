@@ -25,6 +25,8 @@ pub enum Encoding {
 /// Encoding of every column of a segment, and its layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodingPlan {
+    /// Of the times.
+    pub time: Encoding,
     /// One per metric of the table.
     pub metrics: Vec<Encoding>,
     /// zstd level of every page: 1 to 22.
@@ -56,6 +58,7 @@ impl EncodingPlan {
             ColumnType::Text => Encoding::Dictionary,
         });
         Self {
+            time: Encoding::Delta,
             metrics: metrics.collect(),
             zstd_level: 1,
             group_rows: GROUP_ROWS,
@@ -78,10 +81,16 @@ impl EncodingPlan {
         for (index, column) in table.columns().iter().enumerate() {
             let path = ColumnPath::from(table.schema().field(index).name().as_str());
             builder = match column {
-                Column::Time => builder
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path.clone(), ParquetEncoding::DELTA_BINARY_PACKED)
-                    .set_column_statistics_enabled(path, EnabledStatistics::Page),
+                Column::Time => {
+                    let builder = builder
+                        .set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
+                    match encoding(Some(self.time), Some(ColumnType::Int)) {
+                        None => builder.set_column_dictionary_enabled(path, true),
+                        Some(encoding) => builder
+                            .set_column_dictionary_enabled(path.clone(), false)
+                            .set_column_encoding(path, encoding),
+                    }
+                }
                 Column::Dimension(_) | Column::Key(_) => builder
                     .set_column_dictionary_enabled(path.clone(), true)
                     .set_column_statistics_enabled(path, EnabledStatistics::Chunk),

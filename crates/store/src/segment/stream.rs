@@ -162,7 +162,7 @@ fn open(
     writer.into_serialized_writer().map_err(encode)
 }
 
-/// Bytes that each metric takes when encoded as planned, with page headers and dictionary: what a
+/// Bytes that the times and each metric take when encoded as planned, with page headers and dictionary: what a
 /// trial of encodings compares. `None` is a metric without values and takes nothing.
 ///
 /// # Errors
@@ -171,15 +171,25 @@ fn open(
 pub(crate) fn encoded_bytes(
     table: &'static Table,
     plan: &EncodingPlan,
+    times: &ArrayRef,
     metrics: &[Option<ArrayRef>],
     path: &Path,
-) -> Result<Vec<u64>, SegmentError> {
+) -> Result<(u64, Vec<u64>), SegmentError> {
     let encode = |source| SegmentError::encode(path, source);
     let scratch = File::open("/dev/null").map_err(|source| SegmentError::read(path, source))?;
     let (_, factory) = open(table, plan, scratch, path)?;
     let encoders = factory.create_column_writers(0).map_err(encode)?;
-    let fields = table.schema().fields().iter();
-    let columns = fields.zip(encoders).skip(table.metrics_start()).zip(metrics);
+    let mut encoders = encoders.into_iter();
+    let fields = table.schema().fields();
+    let time = match (encoders.next(), fields.first()) {
+        (Some(encoder), Some(field)) => {
+            encode_chunk(encoder, field, times).map_err(encode)?.close().bytes_written
+        }
+        _ => 0,
+    };
+    let skipped = table.metrics_start();
+    let columns = fields.iter().skip(skipped).zip(encoders.skip(skipped.saturating_sub(1)));
+    let columns = columns.zip(metrics);
     let mut sizes = Vec::with_capacity(metrics.len());
     for ((field, encoder), values) in columns {
         let Some(values) = values else {
@@ -189,5 +199,5 @@ pub(crate) fn encoded_bytes(
         let chunk = encode_chunk(encoder, field, values).map_err(encode)?;
         sizes.push(chunk.close().bytes_written);
     }
-    Ok(sizes)
+    Ok((time, sizes))
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::record::{HEADER_BYTES, RECORD_HEAD_BYTES, RECORD_MAGIC, RecordHead, is_file_header};
 use super::{PAYLOAD_BYTES_MAX, Position, WalError};
 use crate::disk::{DiskError, Operation};
+use crate::sabotage::{Bug, is_planted};
 
 /// Bytes read from the file at once.
 const READ_BYTES: usize = 1 << 20;
@@ -100,7 +101,7 @@ impl Reader {
                 Attempt::Broken => broken = true,
                 Attempt::Cut | Attempt::Nothing => {}
             }
-            if !self.seek_magic()? {
+            if is_planted(Bug::ReplayStops) || !self.seek_magic()? {
                 let left = self.offset().saturating_sub(bad_from);
                 let count = if broken {
                     &mut self.damage.corrupt_bytes

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::record::{HEADER_BYTES, RECORD_HEAD_BYTES, file_header, put_record};
 use super::{PAYLOAD_BYTES_MAX, Position, WalError, file_path};
 use crate::disk::{Disk, DiskFile};
+use crate::sabotage::{Bug, is_planted};
 
 /// One frame on its way into the WAL.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +128,11 @@ impl Writer {
             at = at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
             placed.push(Placed { start, end: Position { file: open.id, offset: at } });
         }
-        if let Err(error) = open.file.write(&self.buffer).and_then(|()| open.file.sync()) {
+        let is_late = is_planted(Bug::AckBeforeSync);
+        let before = if is_late { open.file.sync() } else { Ok(()) };
+        let written = before.and_then(|()| open.file.write(&self.buffer));
+        let done = written.and_then(|()| if is_late { Ok(()) } else { open.file.sync() });
+        if let Err(error) = done {
             self.left.push(open.id);
             return Err(error.into());
         }

@@ -21,7 +21,8 @@ const START_MS: i64 = 20_000 * DAY_MS;
 fn tiny_plan(table: &plimsoll_model::Table, choice: usize) -> EncodingPlan {
     let all = [Encoding::Delta, Encoding::Dictionary, Encoding::ByteStreamSplit, Encoding::Plain];
     let metrics = (0..table.metrics().len()).map(|metric| all[(metric + choice) % 4]).collect();
-    EncodingPlan { metrics, zstd_level: 1, group_rows: 5 + choice, page_rows: 2 }
+    let time = all[choice % 4];
+    EncodingPlan { time, metrics, zstd_level: 1, group_rows: 5 + choice, page_rows: 2 }
 }
 
 fn segments_of(sealed: &SealedHead, dir: &TempDir, choice: usize) -> Vec<Arc<Segment>> {

@@ -17,8 +17,11 @@ impl Drop for Agent {
     }
 }
 
-/// Seconds with at least one node sample in the last `seconds`, oldest first.
+/// For each two seconds of the range, whether there is a sample of the node.
 fn seconds_seen(server: &Server, from_s: u64, to_s: u64) -> Vec<bool> {
+    if to_s <= from_s {
+        return Vec::new();
+    }
     let query =
         format!("/api/v1/history?metric=load1&by=node&from={from_s}&to={to_s}&step=2s&stat=max");
     let answer = server.json(&query);

@@ -64,6 +64,8 @@ fn start_fleet(engine: &mut Engine) -> (String, String) {
 }
 
 fn start_swarm_service(engine: &Engine) {
+    // A run that was cut off leaves the engine in its swarm.
+    engine.try_docker(&["swarm", "leave", "--force"]);
     engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
     engine.docker(&[
         "service",
@@ -93,7 +95,7 @@ fn history_agrees_with_the_kernel() {
     let (fifth, half) = start_fleet(&mut engine);
     start_swarm_service(&engine);
 
-    engine.run("receiver", &[], "nc -l -p 9000 > /dev/null; sleep 1000");
+    engine.run("receiver", &[], "sleep 1000 | nc -l -p 9000 > /dev/null; sleep 1000");
     let address = engine.inspect("receiver", "{{.NetworkSettings.IPAddress}}");
     let receiver_pid = engine.inspect("receiver", "{{.State.Pid}}");
     let ready = wait_until(Duration::from_secs(20), || {
@@ -118,7 +120,7 @@ fn history_agrees_with_the_kernel() {
     check_network(&server, network_last.0 - network_first.0, first.at_s);
     check_identity(&server);
     check_deaths(&server);
-    engine.docker(&["service", "rm", "front_web"]);
+    engine.docker(&["swarm", "leave", "--force"]);
 }
 
 fn check_cpu(server: &Server, first: &Outside, last: &Outside) {

@@ -11,7 +11,7 @@ const TOTALS: &str = "
 import duckdb, sys
 files = sys.argv[1] + '/segments/table=container/resolution=raw/*/*.parquet'
 row = duckdb.sql(f\"\"\"select count(*), sum(cpu_usage_us), max(memory_usage_bytes)
-    from read_parquet('{files}') where service = 'web'\"\"\").fetchone()
+    from read_parquet('{files}') where service = 'web'\"\"\").fetchall()[0]
 print(*row)
 ";
 

@@ -44,7 +44,8 @@ pub fn versions(tools: &Tools) -> Vec<(&'static str, String)> {
             Ok(output) => {
                 let all = [output.stdout, output.stderr].concat();
                 let text = String::from_utf8_lossy(&all).into_owned();
-                text.lines().next().unwrap_or_default().trim().to_owned()
+                let line = text.lines().find(|line| !line.trim().is_empty());
+                line.unwrap_or_default().trim().to_owned()
             }
         },
     };

@@ -98,7 +98,7 @@ const LOOKBACK_S: i64 = 300;
 /// Q1 to Q6.
 pub fn short(data: &Dataset) -> Vec<Question> {
     let (start_s, end_s) = (data.start_ms / 1_000, data.end_ms / 1_000);
-    let from_s = (end_s - 6 * HOUR_S).max(start_s) + WINDOW_S;
+    let from_s = (end_s - 6 * HOUR_S).max(start_s) + 2 * WINDOW_S;
     let instant = Shape::Instant { time_s: end_s };
     let labels = Shape::LabelValues { from_s: start_s, to_s: end_s };
     let range = |from_s, step_s| Shape::Range { from_s, to_s: end_s, step_s };
@@ -113,7 +113,7 @@ pub fn short(data: &Dataset) -> Vec<Question> {
             "Q1b",
             "CPU by service, whole span at 5 m",
             service,
-            range(start_s + WINDOW_S, 300),
+            range(start_s + 2 * WINDOW_S, 300),
             CPU,
             Kind::Rate,
         ),
@@ -192,6 +192,11 @@ impl Question {
 
     /// The text for ClickHouse.
     pub fn clickhouse(&self) -> String {
+        // Rates on a grid are a preview that has to be asked for.
+        format!("{} SETTINGS enable_time_series_aggregate_functions = 1", self.clickhouse_text())
+    }
+
+    fn clickhouse_text(&self) -> String {
         let field = METRICS[self.metric].field;
         match &self.kind {
             Kind::Rate | Kind::RateOf(_) => {

@@ -1,14 +1,18 @@
 //! Sends batches to a server as frames, in order, until the server says it has them.
 //!
 //! A frame waits in memory until it is acknowledged; the server tells repeated ones by their
-//! identity. While the server is away frames wait up to a bound in bytes; past it the oldest go,
-//! they are counted, and a `gap` event says so once the server is back.
-//! Holds ACK's sending half (an unacknowledged frame is sent again) and LIMIT.
+//! identity. While the server is away frames wait on disk up to a bound in bytes; past it the
+//! oldest go, they are counted, and a `gap` event says so once the server is back. What waited is
+//! then sent in order beside new frames, at most two rows of it for each new one.
+//! Holds ACK's sending half (an unacknowledged frame is sent again), ONCE's (one identity for one
+//! content) and LIMIT.
 //! Not here: the bytes of a frame (`wire`).
 
 mod post;
 mod queue;
 mod sender;
+mod spool;
+mod spooling;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,11 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use plimsoll_model::{Batch, BatchBuilder, Clock, ErrorClass, Subject, chain};
-use plimsoll_wire::{FrameId, SenderId};
+use plimsoll_model::{Batch, BatchBuilder, Clock, ErrorClass, Subject};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -32,6 +34,11 @@ use crate::rows::write_event;
 
 use post::{Door, Verdict};
 use queue::{Queue, Waiting};
+use sender::Ids;
+use spool::{Lost, Spool};
+
+/// Rows from disk that may be sent at once, however long nothing was.
+const CREDIT_ROWS_MAX: i64 = 60_000;
 
 /// How to send.
 #[derive(Debug, Clone)]
@@ -40,10 +47,13 @@ pub struct ShipOptions {
     pub server: String,
     /// Token to send with.
     pub token: Option<String>,
-    /// Folder that keeps the identity of this sender.
+    /// Folder that keeps the identity of this sender and the frames that wait on disk.
     pub state: PathBuf,
     /// Bytes of frames that may wait in memory.
     pub queue_bytes_max: usize,
+    /// Bytes of frames that may wait on disk, in the state folder, while the server is away;
+    /// `None`: they wait in memory only.
+    pub spool_bytes_max: Option<u64>,
     /// Bytes of frames in one request, unless a single frame is larger.
     pub post_bytes_max: usize,
     /// How long one request may take.
@@ -64,6 +74,7 @@ impl ShipOptions {
             token: None,
             state,
             queue_bytes_max: 64 << 20,
+            spool_bytes_max: Some(1 << 30),
             post_bytes_max: 1 << 20,
             timeout: Duration::from_secs(15),
             last_flush: Duration::from_secs(5),
@@ -88,6 +99,10 @@ pub struct ShipStatus {
     pub queue_frames: usize,
     /// Bytes that wait.
     pub queue_bytes: usize,
+    /// Frames that wait on disk.
+    pub spool_frames: u64,
+    /// Bytes that wait on disk.
+    pub spool_bytes: u64,
 }
 
 /// Why sending cannot start.
@@ -136,8 +151,20 @@ impl ShipError {
     }
 }
 
-/// A request in progress: how many frames it holds from the front of the queue.
-type Posting = BoxFuture<'static, Verdict>;
+/// A request in progress: what it holds.
+struct Posting {
+    from: From,
+    frames: usize,
+    rows: u64,
+    verdict: BoxFuture<'static, Verdict>,
+}
+
+/// Where the frames of a request wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Memory,
+    Disk,
+}
 
 /// Sends batches to one server.
 #[derive(Debug)]
@@ -145,27 +172,26 @@ pub struct Shipper {
     options: ShipOptions,
     clock: Arc<dyn Clock>,
     door: Door,
-    sender: SenderId,
-    epoch: u64,
-    sequence: u64,
+    ids: Ids,
     queue: Queue,
+    spool: Option<Spool>,
+    /// Until when the spool is not tried again after it failed.
+    spool_rest: Option<Instant>,
+    /// When what was spooled is to be made safe.
+    sync_at: Option<Instant>,
+    /// Rows from disk that may be sent; below 0 after a large frame.
+    credit_rows: i64,
     /// Frames still to be sent one by one, to find the one the server refuses.
     singly: usize,
-    /// Rows and time of the first frame thrown away since the last `gap` event.
-    gap: Option<Gap>,
+    /// The same of frames on disk.
+    singly_from_disk: usize,
+    /// What was thrown away since the last `gap` event.
+    gap: Lost,
     backoff: Backoff,
     status: watch::Sender<ShipStatus>,
     totals: ShipStatus,
-    /// Whether the last failure was logged.
+    /// Whether the last request failed.
     failing: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Gap {
-    from_ms: i64,
-    to_ms: i64,
-    frames: u64,
-    rows: u64,
 }
 
 impl Shipper {
@@ -179,21 +205,32 @@ impl Shipper {
         let now_ms = u64::try_from(clock.now_ms()).unwrap_or(1);
         let (sender, epoch) = sender::begin(&options.state, now_ms)?;
         let seed = u64::from_le_bytes(sender.0[..8].try_into().unwrap_or([7; 8])) ^ epoch;
-        Ok(Self {
+        let mut ids = Ids { sender, epoch, sequence: 0 };
+        let folder = options.state.join("spool");
+        let spool = options.spool_bytes_max.map(|bytes_max| {
+            Spool::open(&folder, bytes_max, &mut ids)
+                .map_err(|source| ShipError::State { path: folder.clone(), source })
+        });
+        let mut shipper = Self {
             queue: Queue::new(options.queue_bytes_max),
+            spool: spool.transpose()?,
+            spool_rest: None,
+            sync_at: None,
+            credit_rows: 0,
             options,
             clock,
             door,
-            sender,
-            epoch,
-            sequence: 0,
+            ids,
             singly: 0,
-            gap: None,
+            singly_from_disk: 0,
+            gap: Lost::default(),
             backoff: Backoff::new(seed),
             status: watch::Sender::new(ShipStatus::default()),
             totals: ShipStatus::default(),
             failing: false,
-        })
+        };
+        shipper.note_spool();
+        Ok(shipper)
     }
 
     /// How sending fares.
@@ -202,124 +239,131 @@ impl Shipper {
     }
 
     /// Sends until the other end of `batches` is dropped, then for at most
-    /// [`ShipOptions::last_flush`] what is left.
+    /// [`ShipOptions::last_flush`] what is left. What still waits then is put on disk.
     pub async fn run(mut self, mut batches: mpsc::Receiver<Batch>) {
-        let mut posting: Option<(usize, Posting)> = None;
+        let mut posting: Option<Posting> = None;
         let mut wait_until: Option<Instant> = None;
         let mut end: Option<Instant> = None;
         loop {
-            if posting.is_none() && wait_until.is_none() && !self.queue.is_empty() {
-                posting = Some(self.post());
+            if posting.is_none() && self.failing {
+                self.spill().await;
             }
-            if end.is_some() && posting.is_none() && self.queue.is_empty() {
+            if posting.is_none() && wait_until.is_none() {
+                posting = self.post(end.is_some()).await;
+            }
+            self.publish();
+            let waits = wait_until.is_some() && !self.is_empty();
+            if end.is_some() && posting.is_none() && !waits {
                 break;
             }
-            let sent = posting.as_ref().map_or(0, |(frames, _)| *frames);
+            let (sent, busy) = on_the_way(posting.as_ref());
             tokio::select! {
                 batch = batches.recv(), if end.is_none() => if let Some(batch) = batch {
-                    self.enqueue(&batch, sent);
+                    self.take(&batch, sent, busy).await;
                 } else {
                     end = Some(Instant::now() + self.options.last_flush);
                     // The last chance is taken at once.
                     wait_until = None;
                 },
-                verdict = next(&mut posting) => {
-                    posting = None;
-                    let pause = self.judge(sent, verdict);
+                verdict = next(&mut posting) => if let Some(done) = posting.take() {
+                    let pause = self.judge(&done, verdict).await;
                     wait_until = pause.map(|pause| Instant::now() + pause);
-                }
+                },
+                () = until(self.sync_at), if self.sync_at.is_some() => self.sync().await,
                 () = until(wait_until), if wait_until.is_some() => wait_until = None,
-                () = until(end), if end.is_some() => {
-                    if !self.queue.is_empty() {
-                        tracing::error!(frames = self.queue.frames(), "ended with unsent frames");
-                    }
-                    break;
-                }
+                () = until(end), if end.is_some() => break,
             }
-            self.publish();
+        }
+        self.spill().await;
+        self.sync().await;
+        if !self.queue.is_empty() {
+            tracing::error!(frames = self.queue.frames(), "ended with unsent frames");
         }
         self.publish();
     }
 
-    fn next_id(&mut self) -> FrameId {
-        self.sequence = self.sequence.saturating_add(1);
-        FrameId { sender: self.sender, epoch: self.epoch, sequence: self.sequence }
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.spool.as_ref().is_none_or(Spool::is_empty)
     }
 
     /// Puts a batch in line; `sent` frames at the front are on their way and stay.
     fn enqueue(&mut self, batch: &Batch, sent: usize) {
-        let id = self.next_id();
-        let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
-        let time_ms = batch.times_ms().iter().copied().min().unwrap_or_default();
-        match plimsoll_wire::encode(batch, id) {
-            Ok(frame) => {
-                let waiting = Waiting { frame: Bytes::from(frame), rows, time_ms };
-                for dropped in self.queue.push(waiting, sent) {
-                    self.dropped(&dropped, "queue is full");
-                }
-            }
-            Err(error) => {
-                self.totals.frames_dropped += 1;
-                self.totals.rows_dropped += rows;
-                let table = batch.table().name();
-                tracing::error!(table, rows, error = %chain(&error), "batch was not encoded");
-            }
+        let ids = &mut self.ids;
+        let Some(waiting) = spool::merge::framed(batch, &mut || ids.next()) else {
+            self.not_encoded(batch);
+            return;
+        };
+        if self.totals.spool_frames > 0 {
+            let new = i64::try_from(waiting.rows).unwrap_or(i64::MAX).saturating_mul(2);
+            self.credit_rows = self.credit_rows.saturating_add(new).min(CREDIT_ROWS_MAX);
+        }
+        self.push(waiting, sent);
+    }
+
+    fn push(&mut self, waiting: Waiting, sent: usize) {
+        for dropped in self.queue.push(waiting, sent) {
+            self.dropped(&dropped, "queue is full");
         }
     }
 
-    fn dropped(&mut self, waiting: &Waiting, reason: &'static str) {
+    fn not_encoded(&mut self, batch: &Batch) {
         self.totals.frames_dropped += 1;
-        self.totals.rows_dropped += waiting.rows;
-        let gap = self.gap.get_or_insert_with(|| {
+        self.totals.rows_dropped += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+    }
+
+    fn dropped(&mut self, waiting: &Waiting, reason: &'static str) {
+        let mut lost = Lost::default();
+        lost.add(1, waiting.rows, waiting.from_ms, waiting.to_ms);
+        self.lost(lost, reason);
+    }
+
+    fn lost(&mut self, lost: Lost, reason: &'static str) {
+        if lost == Lost::default() {
+            return;
+        }
+        self.totals.frames_dropped += lost.frames;
+        self.totals.rows_dropped += lost.rows;
+        if self.gap == Lost::default() {
             tracing::error!(reason, "frames dropped");
-            Gap { from_ms: waiting.time_ms, to_ms: waiting.time_ms, frames: 0, rows: 0 }
-        });
-        gap.to_ms = gap.to_ms.max(waiting.time_ms);
-        gap.frames += 1;
-        gap.rows += waiting.rows;
+        }
+        self.gap.add(lost.frames, lost.rows, lost.from_ms, lost.to_ms);
     }
 
-    fn post(&mut self) -> (usize, Posting) {
-        let bytes_max = if self.singly > 0 { 0 } else { self.options.post_bytes_max };
-        let (frames, body) = self.queue.front(bytes_max);
-        let door = self.door.clone();
-        let clock = self.clock.clone();
-        (frames, async move { door.post(body, &*clock).await }.boxed())
+    /// Begins a request, if there is something to send now.
+    async fn post(&mut self, ending: bool) -> Option<Posting> {
+        let (from, frames, rows, body) = if self.disk_has_its_turn(ending) {
+            let (frames, rows, body) = self.front_of_disk().await?;
+            (From::Disk, frames, rows, body)
+        } else if self.queue.is_empty() {
+            return None;
+        } else {
+            let bytes_max = if self.singly > 0 { 0 } else { self.options.post_bytes_max };
+            let (frames, body) = self.queue.front(bytes_max);
+            (From::Memory, frames, 0, body)
+        };
+        let (door, clock) = (self.door.clone(), self.clock.clone());
+        let verdict = async move { door.post(body, &*clock).await }.boxed();
+        Some(Posting { from, frames, rows, verdict })
     }
 
-    /// Acts on what came of a request with `sent` frames; returns how long to wait before the
-    /// next one.
-    fn judge(&mut self, sent: usize, verdict: Verdict) -> Option<Duration> {
+    /// Acts on what came of a request; returns how long to wait before the next one.
+    async fn judge(&mut self, done: &Posting, verdict: Verdict) -> Option<Duration> {
+        let sent = done.frames;
         match verdict {
             Verdict::Taken { rejected, offset_ms } => {
-                if std::mem::take(&mut self.failing) {
-                    tracing::info!(server = %self.options.server, "server takes frames again");
-                }
-                self.totals.server_up = true;
-                self.backoff.reset();
-                self.queue.remove(sent);
-                self.singly = self.singly.saturating_sub(sent);
-                let count = |frames: usize| u64::try_from(frames).unwrap_or(u64::MAX);
-                self.totals.frames_acknowledged += count(sent);
-                if rejected > 0 {
-                    self.totals.frames_dropped += count(rejected);
-                    tracing::error!(frames = rejected, "server rejected frames");
-                }
-                if let Some(offset_ms) = offset_ms {
-                    self.options.gauges.time_offset_ms.store(offset_ms, Ordering::Relaxed);
-                }
+                self.taken(rejected, sent, offset_ms);
+                self.remove(done).await;
                 self.tell_gap();
                 None
             }
             Verdict::Refused { status } if sent > 1 => {
                 tracing::debug!(status, frames = sent, "server refused a request, trying singly");
-                self.singly = sent;
+                *self.singly_of(done.from) = sent;
                 None
             }
             Verdict::Refused { status } => {
                 tracing::error!(status, "server refused a frame");
-                self.singly = self.singly.saturating_sub(1);
-                for dropped in self.queue.remove(sent) {
+                for dropped in self.remove(done).await {
                     self.dropped(&dropped, "refused by the server");
                 }
                 None
@@ -335,9 +379,46 @@ impl Shipper {
         }
     }
 
+    fn taken(&mut self, rejected: usize, sent: usize, offset_ms: Option<i64>) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(server = %self.options.server, "server takes frames again");
+        }
+        self.totals.server_up = true;
+        self.backoff.reset();
+        let count = |frames: usize| u64::try_from(frames).unwrap_or(u64::MAX);
+        self.totals.frames_acknowledged += count(sent);
+        if rejected > 0 {
+            self.totals.frames_dropped += count(rejected);
+            tracing::error!(frames = rejected, "server rejected frames");
+        }
+        if let Some(offset_ms) = offset_ms {
+            self.options.gauges.time_offset_ms.store(offset_ms, Ordering::Relaxed);
+        }
+    }
+
+    fn singly_of(&mut self, from: From) -> &mut usize {
+        match from {
+            From::Memory => &mut self.singly,
+            From::Disk => &mut self.singly_from_disk,
+        }
+    }
+
+    /// Takes the frames of a request out of where they waited.
+    async fn remove(&mut self, done: &Posting) -> Vec<Waiting> {
+        let singly = self.singly_of(done.from);
+        *singly = singly.saturating_sub(done.frames);
+        match done.from {
+            From::Memory => self.queue.remove(done.frames),
+            From::Disk => self.remove_from_disk(done.frames, done.rows).await,
+        }
+    }
+
     /// Says what was thrown away, in the data itself.
     fn tell_gap(&mut self) {
-        let Some(gap) = self.gap.take() else { return };
+        let gap = std::mem::take(&mut self.gap);
+        if gap == Lost::default() {
+            return;
+        }
         let attributes = BTreeMap::from([
             ("from_ms".to_owned(), gap.from_ms.to_string()),
             ("to_ms".to_owned(), gap.to_ms.to_string()),
@@ -353,6 +434,9 @@ impl Shipper {
             && let Ok(batch) = builder.finish()
         {
             self.enqueue(&batch, 0);
+            if let Some(spool) = &mut self.spool {
+                spool.lost_was_told();
+            }
         }
     }
 
@@ -361,6 +445,11 @@ impl Shipper {
         self.totals.queue_bytes = self.queue.bytes();
         let gauges = &self.options.gauges;
         let bytes = u64::try_from(self.queue.bytes()).unwrap_or(u64::MAX);
+        if let Some(spool) = &self.spool {
+            self.totals.spool_frames = spool.frames();
+            self.totals.spool_bytes = spool.bytes();
+        }
+        let bytes = bytes.saturating_add(self.totals.spool_bytes);
         gauges.queue_bytes.store(bytes, Ordering::Relaxed);
         gauges.rows_dropped.store(self.totals.rows_dropped, Ordering::Relaxed);
         self.status.send_if_modified(|status| {
@@ -373,9 +462,18 @@ impl Shipper {
     }
 }
 
-async fn next(posting: &mut Option<(usize, Posting)>) -> Verdict {
+/// Frames at the front of the queue that are on their way, and whether those of the spool are.
+fn on_the_way(posting: Option<&Posting>) -> (usize, bool) {
     match posting {
-        Some((_, posting)) => posting.await,
+        Some(Posting { from: From::Memory, frames, .. }) => (*frames, false),
+        Some(Posting { from: From::Disk, .. }) => (0, true),
+        None => (0, false),
+    }
+}
+
+async fn next(posting: &mut Option<Posting>) -> Verdict {
+    match posting {
+        Some(posting) => (&mut posting.verdict).await,
         None => std::future::pending().await,
     }
 }

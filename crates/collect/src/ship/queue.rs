@@ -10,7 +10,9 @@ pub(super) struct Waiting {
     pub(super) frame: Bytes,
     pub(super) rows: u64,
     /// Time of its first row.
-    pub(super) time_ms: i64,
+    pub(super) from_ms: i64,
+    /// Time of its last row.
+    pub(super) to_ms: i64,
 }
 
 /// The frames that wait.
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn waiting(text: &'static str) -> Waiting {
-        Waiting { frame: Bytes::from_static(text.as_bytes()), rows: 1, time_ms: 0 }
+        Waiting { frame: Bytes::from_static(text.as_bytes()), rows: 1, from_ms: 0, to_ms: 0 }
     }
 
     #[test]

@@ -8,12 +8,34 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use plimsoll_wire::SenderId;
+use plimsoll_wire::{FrameId, SenderId};
 
 use super::ShipError;
 
 /// Name of the file: the id in hex, a space, the last epoch.
 const FILE: &str = "sender";
+
+/// Gives frames their identities.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ids {
+    pub(super) sender: SenderId,
+    pub(super) epoch: u64,
+    /// The last one given.
+    pub(super) sequence: u64,
+}
+
+impl Ids {
+    /// The next identity.
+    pub(super) fn next(&mut self) -> FrameId {
+        self.sequence = self.sequence.saturating_add(1);
+        FrameId { sender: self.sender, epoch: self.epoch, sequence: self.sequence }
+    }
+
+    /// What stands in a frame that has no identity yet and is never sent so.
+    pub(super) fn none(&self) -> FrameId {
+        FrameId { sender: self.sender, epoch: self.epoch, sequence: 0 }
+    }
+}
 
 /// Begins a new epoch.
 pub(super) fn begin(state: &Path, now_ms: u64) -> Result<(SenderId, u64), ShipError> {

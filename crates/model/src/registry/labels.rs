@@ -115,6 +115,8 @@ pub struct Exposition {
     pub node_instance: String,
     /// The label `job` of what node exporter shows.
     pub node_job: String,
+    /// Fixed labels by series that the registry does not give them.
+    pub extra_labels: BTreeMap<String, BTreeMap<String, String>>,
     /// What a null limit is shown as.
     pub unlimited: String,
     /// What a text column is shown as.

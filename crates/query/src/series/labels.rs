@@ -1,54 +1,142 @@
 //! The labels of a series, and which matchers a scan can apply.
+//!
+//! Label sets are made once per series and kept in a [`SeriesCache`] that queries share.
+
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use plimsoll_model::registry::LabelRules;
 use plimsoll_model::{Dimension, Filter, Matcher as RowMatcher, Table};
 use plimsoll_store::SeriesKey;
+use rustc_hash::FxHashMap;
 
 use super::names::Shown;
 use crate::container_labels::ContainerLabels;
-use crate::promql::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::promql::{Labels, MatchOp, Matcher, Pair};
 
-/// The label `instance` of what node exporter shows, after the node's name.
-const NODE_INSTANCE: &str = ":9100";
-/// The label `job` of what node exporter shows.
-const NODE_JOB: &str = "node-exporter";
+/// Most label sets kept; all are forgotten when there are more.
+const LABEL_SETS_MAX: usize = 400_000;
+/// Most descriptions of containers kept.
+const DESCRIPTIONS_MAX: usize = 50_000;
+
+/// Label sets that queries share. Holds LIMIT: it forgets everything when it is full.
+#[derive(Debug, Default)]
+pub struct SeriesCache {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Labels of containers by the JSON they stand in.
+    described: FxHashMap<String, Arc<[Pair]>>,
+    /// Per thing shown: labels by row key, with the description they were made with.
+    sets: FxHashMap<(usize, Arc<SeriesKey>), (Option<Arc<[Pair]>>, Labels)>,
+}
+
+impl SeriesCache {
+    /// An empty cache.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The labels of a container as series have them, from the JSON they are stored as.
+    pub(super) fn described(&self, json: &str) -> Option<Arc<[Pair]>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pairs) = kept.described.get(json) {
+            return Some(pairs.clone());
+        }
+        let labels: ContainerLabels = serde_json::from_str(json).ok()?;
+        let rules = &LabelRules::embedded().exposition;
+        let pair = |(name, value): (&String, &String)| {
+            let value = shortened(value, rules.label_bytes_max);
+            (Arc::from(spelled(&rules.label_prefix, name)), Arc::from(value))
+        };
+        let pairs: Arc<[Pair]> = labels.iter().map(pair).collect();
+        if kept.described.len() >= DESCRIPTIONS_MAX {
+            kept.described.clear();
+        }
+        kept.described.insert(json.to_owned(), pairs.clone());
+        Some(pairs)
+    }
+
+    /// All labels of a series without labels from cells.
+    pub(super) fn labels(
+        &self,
+        shown: &Shown,
+        key: &Arc<SeriesKey>,
+        described: Option<&Arc<[Pair]>>,
+    ) -> Labels {
+        let of = (shown.id, key.clone());
+        {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((with, labels)) = kept.sets.get(&of)
+                && same(with.as_ref(), described)
+            {
+                return labels.clone();
+            }
+        }
+        let labels = series_labels(shown, key, described.map(AsRef::as_ref), &[]);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.sets.len() >= LABEL_SETS_MAX {
+            kept.sets.clear();
+        }
+        kept.sets.insert(of, (described.cloned(), labels.clone()));
+        labels
+    }
+}
+
+fn same(one: Option<&Arc<[Pair]>>, other: Option<&Arc<[Pair]>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+/// Names of labels that every series has, shared.
+struct Words {
+    dimensions: Vec<(Dimension, Arc<str>)>,
+    id: Arc<str>,
+    name: Arc<str>,
+    instance: Arc<str>,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
+    dimensions: Dimension::CONTAINER.iter().map(|of| (*of, Arc::from(of.name()))).collect(),
+    id: Arc::from("id"),
+    name: Arc::from("name"),
+    instance: Arc::from("instance"),
+});
 
 /// All labels of a series; of one name the fixed label counts, then what names the row.
 pub(super) fn series_labels(
     shown: &Shown,
     key: &SeriesKey,
-    of_container: Option<&ContainerLabels>,
-    of_piece: &[(String, String)],
+    described: Option<&[Pair]>,
+    of_cells: &[Pair],
 ) -> Labels {
-    let rules = &LabelRules::embedded().exposition;
-    let subject = &key.subject;
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    let mut push = |name: &str, value: &str| pairs.push((name.to_owned(), value.to_owned()));
-    for (name, value) in of_container.into_iter().flatten() {
-        push(&spelled(&rules.label_prefix, name), shortened(value, rules.label_bytes_max));
+    let (rules, words, subject) = (&LabelRules::embedded().exposition, &*WORDS, &key.subject);
+    let mut pairs: Vec<Pair> = described.unwrap_or(&[]).to_vec();
+    if shown.of_containers() {
+        let id = rules.container_id.replace("{container_id}", &subject.container_id);
+        pairs.push((words.id.clone(), Arc::from(id)));
+        pairs.push((words.name.clone(), subject.container.clone()));
     }
-    if shown.table.dimensions().contains(&Dimension::ContainerId) {
-        push("id", &rules.container_id.replace("{container_id}", &subject.container_id));
-        push("name", &subject.container);
-    } else if shown.of_cadvisor {
-        push("id", &rules.root_id);
+    let (before, after) = &shown.instance;
+    pairs.push((words.instance.clone(), Arc::from([before, &*subject.node, after].concat())));
+    for (dimension, name) in &words.dimensions {
+        pairs.push((name.clone(), subject.get(*dimension).clone()));
     }
-    if shown.of_cadvisor {
-        push("instance", &rules.instance.replace("{node}", &subject.node));
-        push("job", &rules.job);
-    } else {
-        push("instance", &format!("{}{NODE_INSTANCE}", subject.node));
-        push("job", NODE_JOB);
+    for key_label in &shown.keys {
+        let Some(value) = key.keys.get(key_label.key) else { continue };
+        let value = if key_label.before.is_empty() || value.starts_with('/') {
+            value.clone()
+        } else {
+            Arc::from([key_label.before.as_str(), value].concat())
+        };
+        pairs.push((key_label.label.clone(), value));
     }
-    for dimension in shown.table.dimensions() {
-        push(dimension.name(), subject.get(*dimension));
-    }
-    for (name, value) in shown.table.keys().iter().zip(&key.keys) {
-        push(name, value);
-    }
-    pairs.extend(of_piece.iter().cloned());
-    pairs.extend(shown.labels.clone());
-    pairs.push((METRIC_NAME.to_owned(), shown.name.clone()));
+    pairs.extend_from_slice(of_cells);
+    pairs.extend_from_slice(&shown.fixed);
     Labels::from_pairs(pairs)
 }
 
@@ -82,21 +170,29 @@ fn pushed(matcher: &Matcher, table: &Table, all: &[&Shown]) -> Option<RowMatcher
     let name = &*matcher.name;
     let has = |of| table.dimensions().contains(&of);
     let rules = &LabelRules::embedded().exposition;
+    // A fixed label or a text of the row may stand in for the row's own.
+    if all.iter().any(|shown| shown.fixed(name).is_some() || shown.has_text(name)) {
+        return None;
+    }
     if name == "id" && matcher.op == MatchOp::Equal && has(Dimension::ContainerId) {
         let prefix = rules.container_id.strip_suffix("{container_id}")?;
         let id = matcher.value.strip_prefix(prefix)?;
         return Some(RowMatcher::equal(Dimension::ContainerId.name(), id));
     }
+    if name == "instance" && matcher.op == MatchOp::Equal {
+        let (before, after) = &all.first()?.instance;
+        if all.iter().any(|shown| (&shown.instance.0, &shown.instance.1) != (before, after)) {
+            return None;
+        }
+        let node = matcher.value.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?;
+        return Some(RowMatcher::equal(Dimension::Node.name(), node));
+    }
     let dimension = Dimension::from_name(name).filter(|of| has(*of));
     let column = match (name, dimension) {
         ("name", _) if has(Dimension::Container) => Dimension::Container.name(),
         (_, Some(dimension)) => dimension.name(),
-        _ => table.keys().iter().find(|key| *key == name)?.as_str(),
+        _ => plain_key(name, table, all)?,
     };
-    // A fixed label or a text of the row may stand in for the row's own.
-    if all.iter().any(|shown| shown.labels.contains_key(name) || has_text(shown, name)) {
-        return None;
-    }
     match matcher.op {
         MatchOp::Equal => Some(RowMatcher::equal(column, &*matcher.value)),
         MatchOp::NotEqual => Some(RowMatcher::not_equal(column, &*matcher.value)),
@@ -105,7 +201,14 @@ fn pushed(matcher: &Matcher, table: &Table, all: &[&Shown]) -> Option<RowMatcher
     }
 }
 
-fn has_text(shown: &Shown, name: &str) -> bool {
-    let mut metrics = shown.metrics.iter();
-    metrics.any(|index| shown.table.metrics().get(*index).is_some_and(|of| of.column == name))
+/// A key that is a label under its own name in everything shown.
+fn plain_key<'t>(name: &str, table: &'t Table, all: &[&Shown]) -> Option<&'t str> {
+    let index = table.keys().iter().position(|key| key == name)?;
+    let is_plain = |shown: &&Shown| {
+        let mut keys = shown.keys.iter();
+        keys.any(|of| of.key == index && &*of.label == name && of.before.is_empty())
+    };
+    (!all.is_empty() && all.iter().all(is_plain))
+        .then(|| table.keys().get(index))?
+        .map(String::as_str)
 }

@@ -1,20 +1,26 @@
 //! Makes PromQL series out of stored rows.
 //!
 //! Every metric column of every table is a series under the registry's `name` with its fixed
-//! labels, its second names (`schemas/labels.toml`), the row's dimensions and keys, and the labels
-//! that cAdvisor's and node exporter's dashboards look for. Values are in the shown unit.
+//! labels, its second names and the series made of several columns (`schemas/labels.toml`), the
+//! row's dimensions and keys, and the labels that cAdvisor's and node exporter's dashboards look
+//! for. Values are in the shown unit.
 //!
 //! A text column is the value 1 with the text as a label; when the text changes, one series ends
-//! and another begins. A series of a container known to have died ends one millisecond after its
-//! last sample; what is only silent is left to PromQL's lookback.
+//! and another begins. A series of a container that died, or in whose place another runs, ends one
+//! millisecond after its last sample; what is only silent is left to PromQL's lookback.
 //!
 //! Matchers on dimensions and keys narrow the scan; all matchers are checked on the final labels,
-//! so narrowing never changes an answer.
+//! so narrowing never changes an answer. Everything one query reads of a table with the same
+//! matchers and times is one scan.
 //! Not here: names and fixed labels (`series::names`), labels of a row (`series::labels`), values
-//! (`series::values`), which containers died (`series::lives`).
+//! (`series::values`, `series::made`), deaths (`series::lives`, `series::ends`), which series there
+//! are (`series::index`).
 
+mod ends;
+mod index;
 mod labels;
 mod lives;
+mod made;
 mod names;
 mod values;
 
@@ -22,33 +28,53 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use plimsoll_model::{Dimension, Registry, Table, TimeRange};
-use plimsoll_store::{Scan, ScanError, ScanLimits, ScanRequest, SeriesRows};
-use rustc_hash::FxHashMap;
+use plimsoll_model::{Filter, Kind, Registry, Table, TimeRange};
+use plimsoll_store::{Chunk, Scan, ScanError, ScanLimits, ScanRequest, SeriesKey, SeriesRows};
 
-use crate::container_labels::{ContainerLabels, container_labels_of};
 use crate::promql::{
-    Interrupt, Limits, Matcher, STALE_BITS, Selection, Series, SeriesSource, SourceError, Stop,
+    Interrupt, Limits, Matcher, Selection, Series, SeriesSource, SourceError, Stop,
 };
+pub use index::{Find, SeriesHelp, series_help, series_names};
+pub use labels::SeriesCache;
 use labels::{pushed_down, series_labels};
-use lives::{Lives, lives};
-use names::{Shown, catalogue};
-use values::Pieces;
+use lives::{Described, Life, Lives, lives};
+use names::{Reading, Shown, catalogue};
+use values::{INFO_LIFE_MS, Piece};
 
-/// How far before a range the newest row of `container_info` may lie, in milliseconds.
-const INFO_BEFORE_MS: i64 = 7_200_000;
+/// What stands before the name of a container's label.
+const LABEL_PREFIX: &str = "container_label_";
 
 /// Series out of rows; `scan` answers as a store's scan does.
 #[derive(Debug)]
 pub struct StoreSource<S> {
     scan: S,
     stop: Arc<AtomicBool>,
+    cache: Arc<SeriesCache>,
+}
+
+/// What one selection wants of one table.
+struct Ask<'a> {
+    /// Position of the selection.
+    at: usize,
+    selection: &'a Selection,
+    table: &'static Table,
+    shown: Vec<&'static Shown>,
+    range: TimeRange,
+    filter: Filter,
+    /// Metrics that are read, sorted.
+    columns: Vec<usize>,
 }
 
 impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> StoreSource<S> {
     /// A source over `scan`; setting `stop` ends a scan early, a query's interrupt all else.
     pub fn new(scan: S, stop: Arc<AtomicBool>) -> Self {
-        Self { scan, stop }
+        Self { scan, stop, cache: Arc::default() }
+    }
+
+    /// The same source with label sets that other queries made.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<SeriesCache>) -> Self {
+        Self { cache, ..self }
     }
 
     fn scan_limits(&self, limits: &Limits) -> ScanLimits {
@@ -59,136 +85,253 @@ impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> StoreSource<S> {
         }
     }
 
-    fn one(
+    /// Reads what the asks of one scan want and makes their series.
+    fn answer(
         &self,
-        selection: &Selection,
-        of_containers: &OfContainers,
+        asks: &[Ask<'_>],
+        described: &Described,
         budget: &mut Budget<'_>,
-    ) -> Result<Vec<Series>, SourceError> {
-        let mut by_table: BTreeMap<usize, Vec<&Shown>> = BTreeMap::new();
+        out: &mut [Vec<Series>],
+    ) -> Result<(), SourceError> {
+        let Some(first) = asks.first() else { return Ok(()) };
+        let mut columns: Vec<usize> =
+            asks.iter().flat_map(|ask| ask.columns.iter().copied()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let request = ScanRequest {
+            table: first.table,
+            metrics: columns.clone(),
+            range: first.range,
+            filter: first.filter.clone(),
+            limits: self.scan_limits(budget.limits),
+        };
+        let scan = (self.scan)(&request).map_err(|error| budget.error(error))?;
+        for ask in asks {
+            let lives = self.lives(ask, budget)?;
+            let state = state_of(ask.table).filter(|state| ask.columns.contains(state));
+            let state = state.and_then(|state| columns.binary_search(&state).ok());
+            let place = Place { ask, columns: &columns, described, lives, state };
+            let Some(found) = out.get_mut(ask.at) else { continue };
+            for rows in &scan.series {
+                budget.check_stop()?;
+                place.rows(rows, &self.cache, budget, found)?;
+            }
+            for shown in &ask.shown {
+                place.groups(shown, &scan.series, &self.cache, budget, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lives of containers whose states stand in another table than the asked one.
+    fn lives(&self, ask: &Ask<'_>, budget: &Budget<'_>) -> Result<Lives, SourceError> {
+        let container = registry().table("container");
+        let (Some(table), true) = (container, ask.shown.iter().any(|of| of.of_containers())) else {
+            return Ok(Lives::default());
+        };
+        if ask.table == table || (ask.selection.hints.range_ms > 0 && !names::is_info(ask.table)) {
+            return Ok(Lives::default());
+        }
+        let range = range_of(ask.selection, 0);
+        let filter = pushed_down(&ask.selection.matchers, table, &ask.shown);
+        lives(&self.scan, range, filter, self.scan_limits(budget.limits))
+            .map_err(|error| budget.error(error))
+    }
+
+    /// What is read once for all selections: descriptions, if labels or ends need them.
+    fn described(&self, asks: &[Ask<'_>], budget: &Budget<'_>) -> Result<Described, SourceError> {
+        let needed = || {
+            asks.iter().filter(|ask| {
+                let of_containers = ask.shown.iter().any(|shown| shown.of_containers());
+                of_containers && needs_descriptions(ask.selection)
+            })
+        };
+        let first_ms = needed().map(|ask| ask.selection.first_ms).min();
+        let last_ms = needed().map(|ask| ask.selection.last_ms).max();
+        let (Some(first_ms), Some(last_ms)) = (first_ms, last_ms) else {
+            return Ok(Described::default());
+        };
+        let range = TimeRange::new(first_ms, last_ms.saturating_add(1));
+        Described::read(&self.scan, range, self.scan_limits(budget.limits), &self.cache)
+            .map_err(|error| budget.error(error))
+    }
+}
+
+/// Whether labels of containers can matter, or who took the place of whom.
+fn needs_descriptions(selection: &Selection) -> bool {
+    let hints = &selection.hints;
+    let is_label = |name: &str| name.starts_with(LABEL_PREFIX);
+    let leaves_out = hints.by && !hints.grouping.iter().any(|name| is_label(name));
+    let matched = selection.matchers.iter().any(|matcher| is_label(&matcher.name));
+    hints.range_ms == 0 || !leaves_out || matched
+}
+
+fn range_of(selection: &Selection, before_ms: i64) -> TimeRange {
+    TimeRange::new(
+        selection.first_ms.saturating_sub(before_ms),
+        selection.last_ms.saturating_add(1),
+    )
+}
+
+/// The metric that tells the state of what the rows are about.
+fn state_of(table: &Table) -> Option<usize> {
+    (table.name() == "container").then(|| table.metric_index("state")).flatten()
+}
+
+/// What each selection wants of each table.
+fn asks(selections: &[Selection]) -> Vec<Ask<'_>> {
+    let mut asks = Vec::new();
+    for (at, selection) in selections.iter().enumerate() {
+        let mut by_table: BTreeMap<usize, Vec<&'static Shown>> = BTreeMap::new();
         for shown in catalogue().iter().filter(|shown| shown.may_match(&selection.matchers)) {
             by_table.entry(shown.table.index()).or_default().push(shown);
         }
-        let mut found = Vec::new();
-        for all in by_table.into_values() {
-            let Some(table) = all.first().map(|shown| shown.table) else { continue };
-            let scan = self.rows(table, &all, selection, budget)?;
-            let columns = names::columns(&all);
-            for rows in &scan.series {
-                budget.check_stop()?;
-                for shown in &all {
-                    let place = Place { selection, columns: &columns, of_containers };
-                    place.add(shown, rows, budget, &mut found)?;
-                }
-            }
+        for shown in by_table.into_values() {
+            let Some(table) = shown.first().map(|shown| shown.table) else { continue };
+            let before_ms = if names::is_info(table) { INFO_LIFE_MS } else { 0 };
+            let all = shown.iter().flat_map(|of| of.metrics.iter().copied().chain(of.epoch));
+            // Deaths end what an instant selector sees, and blank out what gauges say.
+            let is_mortal = selection.hints.range_ms == 0
+                || shown.iter().any(|of| of.kind != Kind::Counter && !of.outlives());
+            let mut columns: Vec<usize> =
+                all.chain(state_of(table).filter(|_| is_mortal)).collect();
+            columns.sort_unstable();
+            columns.dedup();
+            let filter = pushed_down(&selection.matchers, table, &shown);
+            let range = range_of(selection, before_ms);
+            asks.push(Ask { at, selection, table, shown, range, filter, columns });
         }
-        Ok(found)
     }
-
-    fn rows(
-        &self,
-        table: &'static Table,
-        all: &[&Shown],
-        selection: &Selection,
-        budget: &Budget<'_>,
-    ) -> Result<Scan, SourceError> {
-        let before_ms = if names::is_info(table) { INFO_BEFORE_MS } else { 0 };
-        let request = ScanRequest {
-            table,
-            metrics: names::columns(all),
-            range: TimeRange::new(
-                selection.first_ms.saturating_sub(before_ms),
-                selection.last_ms.saturating_add(1),
-            ),
-            filter: pushed_down(&selection.matchers, table, all),
-            limits: self.scan_limits(budget.limits),
-        };
-        (self.scan)(&request).map_err(|error| budget.error(error))
-    }
-
-    /// What is read once for all selections.
-    fn of_containers(
-        &self,
-        selections: &[Selection],
-        budget: &Budget<'_>,
-    ) -> Result<OfContainers, SourceError> {
-        let needed = selections.iter().filter(|selection| {
-            let mut shown = catalogue().iter();
-            shown.any(|shown| {
-                let is_container = shown.table.dimensions().contains(&Dimension::ContainerId);
-                is_container && shown.may_match(&selection.matchers)
-            })
-        });
-        let ranges: Vec<(i64, i64)> =
-            needed.map(|selection| (selection.first_ms, selection.last_ms)).collect();
-        let first_ms = ranges.iter().map(|range| range.0).min();
-        let last_ms = ranges.iter().map(|range| range.1).max();
-        let (Some(first_ms), Some(last_ms)) = (first_ms, last_ms) else {
-            return Ok(OfContainers::default());
-        };
-        let range = TimeRange::new(first_ms, last_ms.saturating_add(1));
-        let labels = container_labels_of(&self.scan, range, self.scan_limits(budget.limits))
-            .map_err(|error| budget.error(error))?;
-        let lives = lives(&self.scan, range, self.scan_limits(budget.limits))
-            .map_err(|error| budget.error(error))?;
-        Ok(OfContainers { labels, lives })
-    }
+    asks
 }
 
-/// What the series of one table and selection are made with.
+/// Puts asks that one scan can answer together.
+fn shared(asks: Vec<Ask<'_>>) -> Vec<Vec<Ask<'_>>> {
+    let mut all: BTreeMap<(usize, TimeRange, String), Vec<Ask<'_>>> = BTreeMap::new();
+    for ask in asks {
+        let filter: Vec<String> = ask.filter.matchers().iter().map(ToString::to_string).collect();
+        all.entry((ask.table.index(), ask.range, filter.join(","))).or_default().push(ask);
+    }
+    all.into_values().collect()
+}
+
+/// What the series of one ask are made with.
 struct Place<'a> {
-    selection: &'a Selection,
+    ask: &'a Ask<'a>,
     /// Which metrics the rows hold.
     columns: &'a [usize],
-    of_containers: &'a OfContainers,
+    described: &'a Described,
+    /// Lives of containers, where rows do not tell them.
+    lives: Lives,
+    /// Where rows tell the state of their container.
+    state: Option<usize>,
 }
 
 impl Place<'_> {
-    fn add(
+    /// The series of one series of rows, but those made of several.
+    fn rows(
         &self,
-        shown: &Shown,
         rows: &SeriesRows,
+        cache: &SeriesCache,
         budget: &mut Budget<'_>,
         found: &mut Vec<Series>,
     ) -> Result<(), SourceError> {
         let id = &rows.key.subject.container_id;
-        let life = self.of_containers.lives.get(id);
-        let of_container = self.of_containers.labels.get(id);
-        for piece in Pieces::of(shown, self.columns, rows, self.selection, life) {
-            let labels = series_labels(shown, &rows.key, of_container, &piece.labels);
-            if !Matcher::all_match(&self.selection.matchers, &labels) {
+        let own = self.state.map(|position| Life::of(rows, position));
+        let life = own.as_ref().or_else(|| self.lives.get(id));
+        let selection = self.ask.selection;
+        let is_replaced = selection.hints.range_ms == 0
+            && !id.is_empty()
+            && rows.chunks.last().map(Chunk::last_ms).is_some_and(|last_ms| {
+                self.described.replaced(&rows.key, last_ms, selection.last_ms)
+            });
+        for shown in self.ask.shown.iter().filter(|of| !matches!(of.reading, Reading::Made(_))) {
+            let plain = (!shown.has_texts()).then(|| self.labels(shown, &rows.key, cache));
+            if plain.as_ref().is_some_and(|of| !Matcher::all_match(&selection.matchers, of)) {
                 continue;
             }
-            let mut series = Series::new(labels, piece.times, piece.values);
-            series.starts_ms = piece.starts_ms;
-            if life.is_some_and(|life| life.dead_ms.is_some()) && !shown.outlives() {
-                end(&mut series);
+            for mut piece in values::pieces(shown, self.columns, rows, selection, life) {
+                if piece.times.is_empty() {
+                    continue;
+                }
+                if !shown.outlives() {
+                    if let Some(life) = life {
+                        ends::cut(&mut piece, life, shown.kind != Kind::Counter);
+                    }
+                    if is_replaced {
+                        ends::end_before(&mut piece, i64::MAX);
+                    }
+                }
+                let labels = plain.clone();
+                self.add(shown, &rows.key, labels, piece, budget, found)?;
             }
-            budget.take(series.times.len())?;
-            found.push(series);
         }
         Ok(())
     }
-}
 
-/// Ends a series one millisecond after its last sample.
-fn end(series: &mut Series) {
-    let Some(last_ms) = series.times.last().copied() else { return };
-    if series.values.last().is_some_and(|value| value.to_bits() == STALE_BITS) {
-        return;
+    /// The series that are made of several columns, and of rows that differ in keys only.
+    fn groups(
+        &self,
+        shown: &'static Shown,
+        all: &[SeriesRows],
+        cache: &SeriesCache,
+        budget: &mut Budget<'_>,
+        found: &mut Vec<Series>,
+    ) -> Result<(), SourceError> {
+        let Reading::Made(made) = &shown.reading else { return Ok(()) };
+        let mut groups: BTreeMap<(&SeriesKey, Vec<&str>), Vec<&SeriesRows>> = BTreeMap::new();
+        let mut named: BTreeMap<(String, String), &SeriesKey> = BTreeMap::new();
+        for rows in all {
+            let subject = &rows.key.subject;
+            let place = (subject.cluster.to_string(), subject.node.to_string());
+            let key: &SeriesKey = named.entry(place).or_insert(&rows.key);
+            let keys = shown.keys.iter();
+            let kept = keys.filter_map(|of| rows.key.keys.get(of.key)).map(AsRef::as_ref);
+            groups.entry((key, kept.collect())).or_default().push(rows);
+        }
+        for group in groups.values() {
+            budget.check_stop()?;
+            let Some(first) = group.first() else { continue };
+            let plain = (!shown.has_texts()).then(|| self.labels(shown, &first.key, cache));
+            for piece in made::pieces(made, self.columns, group) {
+                self.add(shown, &first.key, plain.clone(), piece, budget, found)?;
+            }
+        }
+        Ok(())
     }
-    series.times.push(last_ms.saturating_add(1));
-    series.values.push(f64::from_bits(STALE_BITS));
-    if let Some(start_ms) = series.starts_ms.last().copied() {
-        series.starts_ms.push(start_ms);
-    }
-}
 
-/// Labels and lives of containers, by id.
-#[derive(Debug, Default)]
-struct OfContainers {
-    labels: FxHashMap<Arc<str>, ContainerLabels>,
-    lives: Lives,
+    fn labels(
+        &self,
+        shown: &Shown,
+        key: &Arc<SeriesKey>,
+        cache: &SeriesCache,
+    ) -> crate::promql::Labels {
+        cache.labels(shown, key, self.described.labels.get(&key.subject.container_id))
+    }
+
+    fn add(
+        &self,
+        shown: &Shown,
+        key: &SeriesKey,
+        plain: Option<crate::promql::Labels>,
+        piece: Piece,
+        budget: &mut Budget<'_>,
+        found: &mut Vec<Series>,
+    ) -> Result<(), SourceError> {
+        let labels = plain.unwrap_or_else(|| {
+            let described = self.described.labels.get(&key.subject.container_id);
+            series_labels(shown, key, described.map(AsRef::as_ref), &piece.labels)
+        });
+        let Piece { times, values, starts_ms, .. } = piece;
+        if times.is_empty() || !Matcher::all_match(&self.ask.selection.matchers, &labels) {
+            return Ok(());
+        }
+        budget.take(times.len())?;
+        let mut series = Series::new(labels, times, values);
+        series.starts_ms = starts_ms;
+        found.push(series);
+        Ok(())
+    }
 }
 
 impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> SeriesSource for StoreSource<S> {
@@ -199,8 +342,14 @@ impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> SeriesSource for StoreSourc
         interrupt: &dyn Interrupt,
     ) -> Result<Vec<Vec<Series>>, SourceError> {
         let mut budget = Budget { limits, interrupt, series: 0, samples: 0 };
-        let of_containers = self.of_containers(selections, &budget)?;
-        selections.iter().map(|one| self.one(one, &of_containers, &mut budget)).collect()
+        let asks = asks(selections);
+        let described = self.described(&asks, &budget)?;
+        let mut out: Vec<Vec<Series>> = selections.iter().map(|_| Vec::new()).collect();
+        for asks in shared(asks) {
+            budget.check_stop()?;
+            self.answer(&asks, &described, &mut budget, &mut out)?;
+        }
+        Ok(out)
     }
 }
 
@@ -239,14 +388,6 @@ impl Budget<'_> {
         }
         Ok(())
     }
-}
-
-/// The names of all series there can be, each once, sorted.
-pub fn series_names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = catalogue().iter().map(|shown| shown.name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 /// The registry whose tables are shown.

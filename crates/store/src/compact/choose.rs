@@ -122,6 +122,9 @@ impl<'a> Day<'a> {
     }
 }
 
+/// One thing to look for in one day of one table.
+type Step = fn(&Survey<'_>, &Policy, &'static Table, i64, &Day<'_>) -> Option<Choice>;
+
 /// Chooses what to do next.
 pub fn choose(survey: &Survey<'_>, policy: &Policy) -> Choice {
     let over = over(survey);
@@ -129,8 +132,7 @@ pub fn choose(survey: &Survey<'_>, policy: &Policy) -> Choice {
         return Choice::Drop { ids: over };
     }
     let days = days(survey);
-    let steps: [fn(&Survey<'_>, &Policy, &'static Table, i64, &Day<'_>) -> Option<Choice>; 4] =
-        [crowded, rollup, unclean, closed];
+    let steps: [Step; 4] = [crowded, rollup, unclean, closed];
     for step in steps {
         for ((table, day), segments) in &days {
             let Some(table) = Registry::embedded().tables().get(*table) else { continue };

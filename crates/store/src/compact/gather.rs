@@ -200,7 +200,7 @@ impl<'o, 'a> Rows<'o, 'a> {
             let Some(valid) = &mut valid else { continue };
             match array.map(Array::nulls) {
                 Some(Some(nulls)) => {
-                    valid.append_buffer(&nulls.slice(run.start, run.rows).into_inner())
+                    valid.append_buffer(&nulls.slice(run.start, run.rows).into_inner());
                 }
                 Some(None) => valid.append_n(run.rows, true),
                 None => valid.append_n(run.rows, false),

@@ -3,8 +3,6 @@
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
-    clippy::cast_possible_wrap,
-    clippy::indexing_slicing,
     reason = "tests count small things"
 )]
 

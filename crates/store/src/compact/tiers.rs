@@ -27,6 +27,7 @@ pub(super) fn tail(rows: &[u64], max: usize) -> Option<Range<usize>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests add small numbers")]
 mod tests {
     use proptest::prelude::*;
 

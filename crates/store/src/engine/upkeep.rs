@@ -209,7 +209,7 @@ fn commit(shared: &Shared, edit: &Edit) -> Result<(), StoreError> {
     }
     ledger.commit(shared, |manifest| apply(&mut manifest.segments, edit))?;
     let entries = ledger.manifest().segments.clone();
-    let dead = swap(shared, edit, installed, &entries);
+    let dead = swap(shared, edit, &installed, &entries);
     ledger.bury(dead.into_iter().map(|segment| {
         let path = segment.path().to_owned();
         (segment, path)
@@ -222,7 +222,7 @@ fn commit(shared: &Shared, edit: &Edit) -> Result<(), StoreError> {
 fn swap(
     shared: &Shared,
     edit: &Edit,
-    installed: Vec<(SegmentEntry, Arc<Segment>)>,
+    installed: &[(SegmentEntry, Arc<Segment>)],
     entries: &[SegmentEntry],
 ) -> Vec<Arc<Segment>> {
     let touched = installed.first().and_then(|(entry, _)| Registry::embedded().table(&entry.table));

@@ -101,20 +101,20 @@ impl Rule {
         let (selector, ages) = rule.split_at_checked(end).unwrap_or((&rule, ""));
         let filter = parse_selector(selector)
             .map_err(|source| RuleError::Selector { rule: rule.clone(), source })?;
-        let mut ages_ms = [None; 3];
+        let mut found = [None; 3];
         for part in ages.split_whitespace() {
             let wrong = || RuleError::Age { rule: rule.clone(), found: part.to_owned() };
             let (name, age) = part.split_once('=').ok_or_else(wrong)?;
             let resolution: Resolution = name.parse().map_err(|_| wrong())?;
             let age_ms = parse_duration_ms(age).ok_or_else(wrong)?;
-            if let Some(place) = ages_ms.get_mut(index(resolution)) {
+            if let Some(place) = found.get_mut(index(resolution)) {
                 *place = Some(age_ms);
             }
         }
-        if ages_ms.iter().all(Option::is_none) {
+        if found.iter().all(Option::is_none) {
             return Err(RuleError::Empty { rule });
         }
-        Ok(Self { text: rule, filter, ages_ms })
+        Ok(Self { text: rule, filter, ages_ms: found })
     }
 
     /// The rule as it was written.

@@ -309,7 +309,7 @@ impl Kept for StateWindow {
 #[cfg(test)]
 mod tests {
     use plimsoll_model::registry::{RollupRules, SUM_REST};
-    use plimsoll_model::{Kind, Registry};
+    use plimsoll_model::{Kind, Registry, Table};
 
     use super::WindowKind;
 
@@ -331,7 +331,7 @@ mod tests {
         }
         let tables = Registry::embedded().tables().iter();
         let rolled = tables.filter(|table| RollupRules::embedded().rolls_up(table));
-        for metric in rolled.flat_map(|table| table.metrics()) {
+        for metric in rolled.flat_map(Table::metrics) {
             assert!(WindowKind::of(metric).is_some(), "{}", metric.column);
         }
     }

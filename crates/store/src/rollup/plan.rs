@@ -232,5 +232,6 @@ pub(super) fn subtract(from: &[TimeRange], holes: &[TimeRange]) -> Vec<TimeRange
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests add small numbers")]
 #[path = "plan_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! The plan covers a range once, and says what it cannot answer exactly.
+
 use plimsoll_model::TimeRange;
 use plimsoll_window::Steps;
 use proptest::prelude::*;

@@ -7,7 +7,6 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    clippy::indexing_slicing,
     reason = "the naive evaluator is naive on purpose"
 )]
 
@@ -112,7 +111,7 @@ fn naive(samples: &[Sample], steps: &Steps, lookback_ms: i64) -> Vec<Naive> {
             if naive.count > 0 {
                 naive.increase = naive.increase.saturating_add(growth);
                 naive.resets += u64::from(reset);
-                naive.changes += u64::from(value != from);
+                naive.changes += u64::from(value.to_bits() != from.to_bits());
                 if time_ms - from_ms > GAP_MAX_MS {
                     naive.gap_ms += time_ms - from_ms;
                 }
@@ -204,10 +203,13 @@ fn check_steps(found: &StepWindows, expected: &[Naive], what: &str) {
     }
 }
 
+/// One metric of a row.
+type ValueOf = fn(&Row) -> Option<f64>;
+
 /// Asks for every metric and compares every series; gives what was used for the counter.
 fn check(bed: &Bed, model: &Model, steps: Steps, lookback_ms: i64) -> Used {
     let mut used = None;
-    let asked: [(&str, &str, fn(&Row) -> Option<f64>); 4] = [
+    let asked: [(&str, &str, ValueOf); 4] = [
         ("container", "cpu_usage_us", |row| row.counter.map(|v| v as f64)),
         ("container", "memory_usage_bytes", |row| row.gauge.map(|v| v as f64)),
         ("container", "state", |row| row.state.map(f64::from)),

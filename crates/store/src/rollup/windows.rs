@@ -181,7 +181,7 @@ impl Query<'_> {
         into_steps: impl Fn(Vec<Piece<W>>, &Steps) -> StepWindows,
     ) -> Result<(), RollupError> {
         for group in self.groups.clone() {
-            let plan = plan(&self.request.steps, self.from_ms(), &self.coverage(group));
+            let plan = plan(&self.request.steps, self.read_from_ms(), &self.coverage(group));
             let mut pieces: Pieces<W> = BTreeMap::new();
             self.read_rollups(&plan, group, &mut pieces)?;
             self.read_raw(&plan, group, &mut pieces)?;
@@ -197,7 +197,7 @@ impl Query<'_> {
         Ok(())
     }
 
-    fn from_ms(&self) -> i64 {
+    fn read_from_ms(&self) -> i64 {
         self.request.steps.start_ms().saturating_sub(self.request.lookback_ms.max(0))
     }
 
@@ -211,7 +211,7 @@ impl Query<'_> {
                 let age_ms = rule.age_ms(*resolution).unwrap_or(0);
                 let general_ms = hidden.rules().ages.of_table(self.view.table, *resolution);
                 let until_ms = hidden.now_ms().saturating_sub(age_ms.min(general_ms));
-                rule.age_ms(*resolution).is_some() && until_ms > self.from_ms()
+                rule.age_ms(*resolution).is_some() && until_ms > self.read_from_ms()
             })
         });
         std::iter::once(None).chain(matters.map(|(index, _)| Some(index))).collect()
@@ -237,7 +237,7 @@ impl Query<'_> {
             let shed_ms = hidden.shed_floor_ms(table, resolution);
             hidden.now_ms().saturating_sub(age_ms).max(shed_ms)
         };
-        let within = TimeRange::new(self.from_ms(), self.request.steps.end_ms());
+        let within = TimeRange::new(self.read_from_ms(), self.request.steps.end_ms());
         let has_rollups = Registry::rollup(table, Resolution::Hour.name()).is_some();
         let raw_from_ms = from_ms(Resolution::Raw);
         Coverage {

@@ -25,7 +25,7 @@ mod r08_mutants;
 mod r09_locality;
 mod r10_disk_full;
 mod r12_r13_upkeep;
-mod r14_backup;
+
 mod r15_two_writers;
 mod r17_golden;
 mod world;

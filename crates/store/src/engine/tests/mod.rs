@@ -3,6 +3,7 @@
 mod behaviour;
 mod crash;
 mod damage;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::Path;

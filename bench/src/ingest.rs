@@ -99,7 +99,7 @@ async fn send(store: &Store, request: bytes::Bytes) -> Result<u64, String> {
                 return answers
                     .into_iter()
                     .map(|answer| match answer {
-                        Appended::New { rows, .. } => Ok(rows as u64),
+                        Appended::New { rows, .. } => Ok(rows),
                         other => Err(format!("a frame was not new: {other:?}")),
                     })
                     .sum();

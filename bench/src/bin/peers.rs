@@ -45,7 +45,10 @@ fn peers(arguments: &Arguments) -> Result<(), String> {
     }
     let report = run::run(&plan, &target())?;
     let value = serde_json::to_value(&report).map_err(|error| error.to_string())?;
-    result::write("peers", &value)?;
+    // A run with some of them is no result to be quoted.
+    if arguments.systems.is_empty() {
+        result::write("peers", &value)?;
+    }
     print!("{}", table::print(&report));
     Ok(())
 }

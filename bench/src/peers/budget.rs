@@ -104,24 +104,23 @@ pub fn judge(budget: &Budget, measures: &Measures) -> Verdict {
     }
 }
 
-/// The measure of the strongest competitor.
+/// The measure of the strongest competitor; none when one of them was not measured.
 fn best(budget: &Budget, measures: &Measures) -> Option<f64> {
-    let mut found = Vec::new();
+    let mut names = Vec::new();
     for name in &budget.relative_to {
         match name.strip_prefix("peers.") {
-            None => found.extend(measures.get(name)),
+            None => names.push(name.clone()),
             Some(what) => {
                 let peers = Kind::ALL.iter().filter(|kind| **kind != Kind::Plimsoll);
-                found.extend(
-                    peers.filter_map(|kind| measures.get(&format!("{}.{what}", kind.name()))),
-                );
+                let peers = peers.filter(|kind| kind.answers());
+                names.extend(peers.map(|kind| format!("{}.{what}", kind.name())));
             }
         }
     }
-    let numbers = found.into_iter().copied();
+    let numbers: Option<Vec<f64>> = names.iter().map(|name| measures.get(name).copied()).collect();
     match budget.operator {
-        Operator::AtLeast => numbers.reduce(f64::max),
-        Operator::AtMost => numbers.reduce(f64::min),
+        Operator::AtLeast => numbers?.into_iter().reduce(f64::max),
+        Operator::AtMost => numbers?.into_iter().reduce(f64::min),
     }
 }
 
@@ -160,6 +159,10 @@ mod tests {
             number("plimsoll.query_cpu_ms.Q1", 10.0),
             number("prometheus.query_cpu_ms.Q1", 100.0),
             number("clickhouse.query_cpu_ms.Q1", 29.0),
+            number("victoria-metrics.query_cpu_ms.Q1", 50.0),
+            number("duckdb.query_cpu_ms.Q1", 31.0),
+            number("plimsoll.query_cpu_ms.Q2", 1.0),
+            number("prometheus.query_cpu_ms.Q2", 100.0),
             number("plimsoll.merged_per_cpu_s", 10.0),
             number("victoria-metrics.merged_per_cpu_s", 0.9),
             number("victoria-metrics-remote-write.merged_per_cpu_s", 0.5),
@@ -169,6 +172,7 @@ mod tests {
             judge(&budget, &measures).met
         };
         assert!(!met("query-Q1"));
+        assert!(!met("query-Q2"), "three competitors are missing");
         assert!(met("ingest-victoria-metrics"));
         assert!(!met("ingest-clickhouse"));
     }

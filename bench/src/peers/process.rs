@@ -77,11 +77,11 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until it has used next to no CPU for three seconds.
-    pub fn wait_idle(&mut self) {
+    /// Waits until it has used next to no CPU for so many seconds.
+    pub fn wait_idle(&mut self, seconds: u32) {
         let start = Instant::now();
         let mut quiet = 0;
-        while quiet < 3 && start.elapsed() < PATIENCE * 5 {
+        while quiet < seconds && start.elapsed() < PATIENCE * 5 {
             let before_s = self.cpu_s();
             std::thread::sleep(Duration::from_secs(1));
             quiet = if self.cpu_s() - before_s < 0.06 { quiet + 1 } else { 0 };

@@ -181,7 +181,7 @@ impl Stage<'_> {
             }
         }
         self.ask_in_turn(&question::short(data), &mut running, report);
-        let mut folders = self.end(running, report);
+        let mut folders = end(running, report);
         tell("measuring the limits of the machine");
         let folder = folders.remove(&Kind::Plimsoll);
         let limits = physical::measure(
@@ -212,7 +212,7 @@ impl Stage<'_> {
             }
         }
         self.ask_in_turn(&question::long(data), &mut running, report);
-        self.end(running, report);
+        end(running, report);
     }
 
     /// Feeds all systems, round by round; the last instance of each is kept running.
@@ -234,6 +234,9 @@ impl Stage<'_> {
                         continue;
                     }
                 };
+                if let Some(caveat) = fed.caveat.filter(|_| round == 0) {
+                    report.problems.push((kind, caveat.to_owned()));
+                }
                 costs.entry(kind).or_default().push(fed);
                 if round + 1 == kind.rounds() && kind.answers() {
                     running.insert(kind, system);
@@ -322,20 +325,20 @@ impl Stage<'_> {
         outcomes.extend(refusals.into_iter().map(|(kind, refusal)| (kind, Err(refusal))));
         (answers, outcomes)
     }
+}
 
-    /// Ends all of them; removes what they kept, but for Plimsoll.
-    fn end(&self, running: Running, report: &mut Report) -> BTreeMap<Kind, PathBuf> {
-        let mut folders = BTreeMap::new();
-        for (kind, mut system) in running {
-            match system.end() {
-                Ok(folder) if kind == Kind::Plimsoll => drop(folders.insert(kind, folder)),
-                // A leftover goes with the folder around it.
-                Ok(folder) => drop(std::fs::remove_dir_all(folder)),
-                Err(error) => report.problems.push((kind, error)),
-            }
+/// Ends all of them; removes what they kept, but for Plimsoll.
+fn end(running: Running, report: &mut Report) -> BTreeMap<Kind, PathBuf> {
+    let mut folders = BTreeMap::new();
+    for (kind, mut system) in running {
+        match system.end() {
+            Ok(folder) if kind == Kind::Plimsoll => drop(folders.insert(kind, folder)),
+            // A leftover goes with the folder around it.
+            Ok(folder) => drop(std::fs::remove_dir_all(folder)),
+            Err(error) => report.problems.push((kind, error)),
         }
-        folders
     }
+    folders
 }
 
 fn note_costs(kind: Kind, fed: &[Fed], samples: u64, measures: &mut Measures) {

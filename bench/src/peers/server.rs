@@ -18,6 +18,11 @@ use crate::cost::folder_bytes;
 
 /// How long compaction may take.
 const COMPACTION_MAX: Duration = Duration::from_secs(900);
+/// How often a server that was started again looks for something to compact, seconds.
+const COMPACT_INTERVAL_S: u32 = 2;
+/// What it means when the status does not say how much there is left to compact.
+const NO_PENDING: &str =
+    "the status has no store.compaction_pending: taken as compacted once it was idle";
 /// Between two looks at the state of a server.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -28,6 +33,7 @@ pub struct Server {
     folder: PathBuf,
     process: Process,
     http: Http,
+    caveat: Option<&'static str>,
 }
 
 impl Server {
@@ -43,7 +49,7 @@ impl Server {
             _ => tools.victoria.clone()?,
         };
         let (process, http) = launch(kind, &program, folder)?;
-        Ok(Self { kind, program, folder: folder.to_owned(), process, http })
+        Ok(Self { kind, program, folder: folder.to_owned(), process, http, caveat: None })
     }
 
     fn names(&self) -> Names {
@@ -92,7 +98,7 @@ impl Server {
                 for path in ["/internal/force_flush", "/internal/force_merge"] {
                     self.http.get(path, &[]).map_err(|error| format!("{path}: {error:?}"))?;
                 }
-                self.process.wait_idle();
+                self.process.wait_idle(3);
                 Ok((self.folder.join("data"), 0.0))
             }
         }
@@ -115,7 +121,8 @@ impl Server {
                 Some(0) => break,
                 Some(_) => {}
                 None => {
-                    self.process.wait_idle();
+                    self.caveat = Some(NO_PENDING);
+                    self.process.wait_idle(3 * COMPACT_INTERVAL_S);
                     break;
                 }
             }
@@ -133,6 +140,7 @@ fn command(kind: Kind, program: &Path, folder: &Path, port: u16) -> Result<Comma
         Kind::Plimsoll => {
             command.arg("serve").arg("--data").arg(&data).args(["--listen", &listen]);
             command.env("PLIMSOLL_RETENTION_RAW_DAYS", "60");
+            command.env("PLIMSOLL_STORAGE_COMPACT_INTERVAL_S", COMPACT_INTERVAL_S.to_string());
         }
         Kind::Prometheus => {
             let config = folder.join("prometheus.yml");
@@ -189,6 +197,7 @@ impl System for Server {
             merged_cpu_s: ended_cpu_s + self.process.cpu_s(),
             peak_memory_bytes: self.process.peak_memory_bytes(),
             bytes,
+            caveat: self.caveat,
         })
     }
 

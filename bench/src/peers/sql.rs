@@ -118,7 +118,7 @@ impl Database {
         let bytes = self.merge_clickhouse(TABLE)?;
         let merged_cpu_s = self.process.cpu_s() - before_s;
         let peak_memory_bytes = self.process.peak_memory_bytes();
-        Ok(Fed { accepted_cpu_s, merged_cpu_s, peak_memory_bytes, bytes })
+        Ok(Fed { accepted_cpu_s, merged_cpu_s, peak_memory_bytes, bytes, caveat: None })
     }
 
     fn feed_duckdb(&mut self, data: &Dataset) -> Result<Fed, String> {
@@ -135,7 +135,13 @@ impl Database {
         self.run(&view, None, false)?;
         let bytes = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
         let peak_memory_bytes = self.process.peak_memory_bytes();
-        Ok(Fed { accepted_cpu_s: cpu_s, merged_cpu_s: cpu_s, peak_memory_bytes, bytes })
+        Ok(Fed {
+            accepted_cpu_s: cpu_s,
+            merged_cpu_s: cpu_s,
+            peak_memory_bytes,
+            bytes,
+            caveat: None,
+        })
     }
 }
 

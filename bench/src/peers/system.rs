@@ -97,6 +97,8 @@ pub struct Fed {
     pub peak_memory_bytes: u64,
     /// Bytes on disk of the samples in their final form.
     pub bytes: u64,
+    /// What makes these numbers doubtful.
+    pub caveat: Option<&'static str>,
 }
 
 /// One question answered.

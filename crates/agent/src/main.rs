@@ -57,12 +57,17 @@ struct Arguments {
     /// Where the machine's root folder is; /host or such in a container.
     #[arg(long, default_value = "/", env = "PLIMSOLL_ROOT")]
     root: PathBuf,
-    /// Folder for the identity of this agent.
+    /// Folder for the identity of this agent, the containers it knows, and the frames that wait for
+    /// the server.
     #[arg(long, default_value = "plimsoll-agent", env = "PLIMSOLL_STATE")]
     state: PathBuf,
-    /// Bytes of frames that may wait in memory while the server is away.
+    /// Bytes of frames that may wait in memory.
     #[arg(long, default_value_t = 64 << 20)]
     queue_bytes_max: usize,
+    /// Bytes of frames that may wait on disk while the server is away, the oldest go first; 0:
+    /// they wait in memory only.
+    #[arg(long, default_value_t = 1 << 30, env = "PLIMSOLL_SPOOL_BYTES_MAX")]
+    spool_bytes_max: u64,
     /// Collect and ship once, then end.
     #[arg(long)]
     once: bool,
@@ -92,7 +97,7 @@ enum AgentError {
     #[error("cannot set up the process")]
     Process { source: io::Error },
     #[error("frames were not taken by the server: {frames} left, {dropped} dropped")]
-    Unsent { frames: usize, dropped: u64 },
+    Unsent { frames: u64, dropped: u64 },
 }
 
 fn main() -> ExitCode {
@@ -127,6 +132,7 @@ async fn run(arguments: Arguments) -> Result<(), AgentError> {
     let mut options = ShipOptions::new(&arguments.server, arguments.state.clone());
     options.token = token;
     options.queue_bytes_max = arguments.queue_bytes_max;
+    options.spool_bytes_max = Some(arguments.spool_bytes_max).filter(|bytes| *bytes > 0);
     options.node = collector.node().clone();
     options.gauges = gauges;
     let sending = Shipper::open(options, clock).map_err(|source| AgentError::Ship { source })?;
@@ -148,10 +154,12 @@ async fn run(arguments: Arguments) -> Result<(), AgentError> {
         tracing::error!("shipper ended by a fault");
     }
     let shipped = progress.borrow().clone();
-    tracing::info!(frames = shipped.frames_acknowledged, "agent ended");
-    if arguments.once && (shipped.queue_frames > 0 || shipped.frames_dropped > 0) {
+    let spool_frames = shipped.spool_frames;
+    tracing::info!(frames = shipped.frames_acknowledged, spool_frames, "agent ended");
+    let left = u64::try_from(shipped.queue_frames).unwrap_or(u64::MAX).saturating_add(spool_frames);
+    if arguments.once && (left > 0 || shipped.frames_dropped > 0) {
         return Err(AgentError::Unsent {
-            frames: shipped.queue_frames,
+            frames: left,
             dropped: shipped.frames_dropped,
         });
     }
@@ -178,6 +186,7 @@ async fn connect(
         cluster: arguments.cluster.clone(),
         node: arguments.node.clone(),
         root: arguments.root.clone(),
+        state: Some(arguments.state.clone()),
         once: arguments.once,
         gauges: gauges.clone(),
         ..CollectOptions::default()

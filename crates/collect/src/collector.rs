@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
-use plimsoll_model::{Batch, BatchError, Clock, ErrorClass, Subject};
+use plimsoll_model::{Batch, BatchError, Clock, ErrorClass, Subject, chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::watch::{WatchOptions, Watcher, connect};
 use crate::engine::{Engine, EngineError, EngineFacts, Timeouts, resolve};
+use crate::names::Names;
 use crate::proc::NodeReader;
 use crate::reader::Machine;
 use crate::rows::Tables;
@@ -84,6 +85,9 @@ pub struct CollectOptions {
     pub list_interval: Duration,
     /// Time after which a row of `container_info` is repeated.
     pub info_interval: Duration,
+    /// Folder that keeps the containers known last; `None`: nothing is kept, and an engine has to
+    /// answer at the start.
+    pub state: Option<PathBuf>,
     /// Whether to end after one round.
     pub once: bool,
     /// Numbers of the sending side.
@@ -104,6 +108,7 @@ impl Default for CollectOptions {
             containers_max: 2_000,
             list_interval: Duration::from_secs(30),
             info_interval: Duration::from_hours(1),
+            state: None,
             once: false,
             gauges: Arc::default(),
         }
@@ -188,18 +193,21 @@ pub struct Collector {
     clock: Arc<dyn Clock>,
     watch: WatchOptions,
     tables: Tables,
-    engine: Engine,
+    /// `None`: the engine is away, and the facts are those known last.
+    engine: Option<Engine>,
     facts: EngineFacts,
+    names: Option<Names>,
     node: Subject,
     status: watch::Sender<CollectStatus>,
 }
 
 impl Collector {
-    /// Connects to the engine and asks who it is.
+    /// Connects to the engine and asks who it is. While nothing answers there, goes on with what
+    /// an earlier collector left in [`CollectOptions::state`].
     ///
     /// # Errors
     ///
-    /// [`CollectError::NoEngine`] when nothing answers at the address.
+    /// [`CollectError::NoEngine`] when nothing answers at the address, and nothing was left.
     pub async fn connect(
         mut options: CollectOptions,
         clock: Arc<dyn Clock>,
@@ -216,19 +224,30 @@ impl Collector {
             list_interval: options.list_interval,
             ping_interval: options.interval.min(Duration::from_secs(10)),
         };
-        let (engine, facts) = connect(&watch)
-            .await
-            .map_err(|source| CollectError::NoEngine { host: watch.host.clone(), source })?;
+        let state = options.state.clone();
+        let load = move || state.as_deref().and_then(Names::load);
+        let names = tokio::task::spawn_blocking(load).await.unwrap_or_default();
+        let (engine, facts) = match (connect(&watch).await, &names) {
+            (Ok((engine, facts)), _) => (Some(engine), facts),
+            (Err(error), Some(names)) if options.source != SourceChoice::Engine => {
+                tracing::warn!(error = %chain(&error), "engine did not answer, names are from disk");
+                (None, names.engine.clone())
+            }
+            (Err(source), _) => {
+                return Err(CollectError::NoEngine { host: watch.host.clone(), source });
+            }
+        };
+        let names = names.filter(|names| names.engine.node == facts.node);
         let name = options.node.as_deref().unwrap_or(&facts.node);
         let node = Subject::node(&options.cluster, name);
         let status = watch::Sender::new(CollectStatus {
             node: name.to_owned(),
-            engine_up: true,
+            engine_up: engine.is_some(),
             engine_name: facts.engine_name.clone().unwrap_or_default(),
             engine_version: facts.engine_version.clone().unwrap_or_default(),
             ..CollectStatus::default()
         });
-        Ok(Self { options, clock, watch, tables, engine, facts, node, status })
+        Ok(Self { options, clock, watch, tables, engine, facts, names, node, status })
     }
 
     /// How the collector fares, updated after every round.
@@ -252,7 +271,8 @@ impl Collector {
     /// A full channel is waited for during one interval; then the batch is dropped and counted.
     pub async fn run(self, out: mpsc::Sender<Batch>, stop: CancellationToken) {
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
-        let watcher = Watcher::new(self.watch, notices, self.clock.clone());
+        let last_nano = self.names.as_ref().and_then(|names| names.last_event_nano);
+        let watcher = Watcher::new(self.watch, notices, self.clock.clone(), last_nano);
         let (root, facts) = (self.options.root.clone(), self.facts.clone());
         let look = move || {
             let reader = NodeReader::open(&root).filter(|reader| is_same_machine(reader, &facts));
@@ -266,12 +286,15 @@ impl Collector {
             tables: self.tables,
             engine: self.engine.clone(),
             facts: self.facts.clone(),
+            names: self.names,
             node: self.node,
             machine,
             node_reader,
         };
         let watch_stop = stop.child_token();
-        let watching = tokio::spawn(watcher.run(self.engine, self.facts, watch_stop.clone()));
+        let facts = self.facts;
+        let connected = self.engine.map(|engine| (engine, facts));
+        let watching = tokio::spawn(watcher.run(connected, watch_stop.clone()));
         Sampler::new(self.options, parts).run(inbox, stop).await;
         watch_stop.cancel();
         if watching.await.is_err() {

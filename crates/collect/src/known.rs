@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use plimsoll_model::Subject;
 
+use crate::deaths::RunUsage;
 use crate::engine::container::ContainerFacts;
 use crate::identity;
+use crate::names::Name;
 use crate::reader::{ContainerReader, Job};
 use crate::usage::Sample;
 
@@ -35,6 +37,12 @@ pub(crate) struct Known {
     info_at_ms: i64,
     pub(crate) state_row_at_ms: i64,
     pub(crate) last_sample_ms: i64,
+    /// What this run used so far.
+    pub(crate) run: RunUsage,
+    /// End of the run that was recorded last.
+    pub(crate) told_end_ms: Option<i64>,
+    /// Whether it is known from disk only; the engine has not spoken of it yet.
+    pub(crate) from_disk: bool,
 }
 
 /// What new facts mean.
@@ -62,7 +70,31 @@ impl Known {
             info_at_ms: 0,
             state_row_at_ms: 0,
             last_sample_ms: 0,
+            run: RunUsage::default(),
+            told_end_ms: None,
+            from_disk: false,
         }
+    }
+
+    /// A container as an earlier process knew it.
+    pub(crate) fn from_disk(name: Name, node: &Subject) -> Self {
+        let (restarts, told_end_ms) = (name.restarts, name.told_end_ms);
+        let known = Self::new(name.into_facts(), node);
+        Self { restarts: restarts.max(known.restarts), told_end_ms, from_disk: true, ..known }
+    }
+
+    /// Whether the run known last has no record of its end yet.
+    pub(crate) fn unrecorded(&self) -> bool {
+        match (self.told_end_ms, self.facts.started_at_ms) {
+            (Some(end_ms), Some(started_ms)) => end_ms < started_ms,
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
+    /// Kills of this run that the kernel counted.
+    pub(crate) fn kernel_oom_kills(&self) -> u64 {
+        self.oom_kills.unwrap_or(0)
     }
 
     /// Takes newer facts.
@@ -97,6 +129,7 @@ impl Known {
         };
         self.subject = identity::subject(node, &facts.id, &facts.name, &facts.image, &facts.labels);
         self.facts = facts;
+        self.from_disk = false;
         change
     }
 
@@ -106,6 +139,7 @@ impl Known {
         self.oom_events = 0;
         self.oom_kills = None;
         self.oom_check_at_ms = None;
+        self.run = RunUsage::default();
     }
 
     /// Counts an `oom` event of this run.
@@ -178,6 +212,12 @@ impl Known {
             sample.networks.clear();
         }
         self.last_sample_ms = sample.time_ms;
+        let run = &mut self.run;
+        run.memory_last_bytes = usage.memory_working_set_bytes.or(usage.memory_usage_bytes);
+        let peak = usage.memory_peak_bytes.or(usage.memory_usage_bytes);
+        run.memory_peak_bytes = run.memory_peak_bytes.max(peak);
+        run.memory_limit_bytes = usage.memory_limit_bytes;
+        run.cpu_us = usage.cpu_usage_us.or(run.cpu_us);
     }
 
     /// Whether its row of `container_info` is due: it changed, or `every_ms` passed.

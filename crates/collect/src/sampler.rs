@@ -4,8 +4,9 @@
 //! of them on ticks aligned to the clock, a new one at once, and one that is being killed once
 //! more. Holds ALONE: while the engine is away, files are read on under the names known last, and
 //! a container whose numbers do not come is left behind by the round, not waited for.
-//! Not here: one round (`round`), reading (`reader`, `engine`), rows (`rows`).
+//! Not here: one round (`round`), what outlives this process (`keeping`), reading (`reader`, `engine`), rows (`rows`).
 
+mod keeping;
 mod round;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,12 +22,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::collector::{CollectOptions, CollectStatus, SourceChoice};
+use crate::deaths::Deaths;
 use crate::engine::breaker::Breaker;
+use crate::engine::container::ContainerFacts;
 use crate::engine::event::EngineEvent;
 use crate::engine::inventory::Counts;
 use crate::engine::watch::Notice;
 use crate::engine::{Engine, EngineError, EngineFacts};
 use crate::known::Known;
+use crate::names::{Names, texts};
 use crate::proc::{DeviceNames, NodeReader};
 use crate::reader::Machine;
 use crate::rows::{Rows, Tables};
@@ -61,7 +65,8 @@ pub(crate) struct Sampler {
     node_reader: Option<NodeReader>,
     devices: Arc<DeviceNames>,
     node: Subject,
-    engine: Engine,
+    /// `None` until the engine answered once.
+    engine: Option<Engine>,
     facts: Arc<EngineFacts>,
     engine_up: bool,
     counts: Counts,
@@ -80,6 +85,12 @@ pub(crate) struct Sampler {
     round_containers: u64,
     started_at_ms: i64,
     totals: Totals,
+    deaths: Deaths,
+    /// The newest event, engine's clock.
+    last_event_nano: Option<i64>,
+    /// Whether the names on disk are old, and when they were written.
+    names_are_old: bool,
+    names_at_ms: i64,
 }
 
 /// What a sampler is made of beside its options.
@@ -88,8 +99,11 @@ pub(crate) struct Parts {
     pub(crate) out: mpsc::Sender<Batch>,
     pub(crate) status: watch::Sender<CollectStatus>,
     pub(crate) tables: Tables,
-    pub(crate) engine: Engine,
+    /// `None`: the engine is away.
+    pub(crate) engine: Option<Engine>,
     pub(crate) facts: EngineFacts,
+    /// What an earlier process knew.
+    pub(crate) names: Option<Names>,
     pub(crate) node: Subject,
     pub(crate) machine: Machine,
     /// The machine's own files, if the engine runs on this machine.
@@ -100,6 +114,12 @@ impl Sampler {
     pub(crate) fn new(options: CollectOptions, parts: Parts) -> Self {
         let started_at_ms = parts.clock.now_ms();
         let permits = Arc::new(Semaphore::new(parts.facts.stats_concurrency(options.concurrency)));
+        let names = parts.names.unwrap_or_default();
+        let known = names.containers.into_iter().map(|name| {
+            let known = Known::from_disk(name, &parts.node);
+            (known.facts.id.clone(), known)
+        });
+        let known = known.collect();
         Self {
             options,
             clock: parts.clock,
@@ -111,24 +131,29 @@ impl Sampler {
             node_reader: parts.node_reader,
             devices: Arc::default(),
             node: parts.node,
+            engine_up: parts.engine.is_some(),
+            // Nothing more is learned before the engine is back.
+            settled: parts.engine.is_none(),
             engine: parts.engine,
             facts: Arc::new(parts.facts),
-            engine_up: true,
             counts: Counts::default(),
-            known: HashMap::new(),
+            known,
             fresh: Vec::new(),
             answers: FuturesUnordered::new(),
             permits,
             breaker: Breaker::default(),
             flush_at: None,
             round_open: false,
-            settled: false,
             source: "",
             round_took: Duration::ZERO,
             round_samples: 0,
             round_containers: 0,
             started_at_ms,
             totals: Totals::default(),
+            deaths: Deaths::default(),
+            last_event_nano: names.last_event_nano,
+            names_are_old: true,
+            names_at_ms: 0,
         }
     }
 
@@ -139,6 +164,9 @@ impl Sampler {
         stop: CancellationToken,
     ) {
         self.note("collector", "start", None, BTreeMap::new());
+        if !self.engine_up {
+            self.note("engine", "down", None, BTreeMap::new());
+        }
         let mut inbox = Vec::with_capacity(NOTICES_AT_ONCE);
         let mut next_round = self.next_tick();
         loop {
@@ -177,8 +205,10 @@ impl Sampler {
                 self.flush_at = Some(Instant::now() + LINGER);
             }
         }
+        self.record_deaths(true);
         self.note("collector", "stop", None, BTreeMap::new());
         self.flush().await;
+        self.remember(true).await;
     }
 
     /// The next moment whose Unix time is a multiple of the interval.
@@ -191,8 +221,14 @@ impl Sampler {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Up { engine, facts, complete_until_ms } => {
-                self.engine_is_up(engine, facts, complete_until_ms);
+            Notice::Up { engine, facts } => self.engine_is_up(engine, facts),
+            Notice::Gap { from_ms, to_ms } => {
+                let attributes = texts([
+                    ("from_ms", from_ms.to_string()),
+                    ("to_ms", to_ms.to_string()),
+                    ("what", "events".to_owned()),
+                ]);
+                self.note("collector", "gap", None, attributes);
             }
             Notice::Down => {
                 if std::mem::replace(&mut self.engine_up, false) {
@@ -200,29 +236,8 @@ impl Sampler {
                     self.note("engine", "down", None, BTreeMap::new());
                 }
             }
-            Notice::Container(facts) => {
-                let now_ms = self.clock.now_ms();
-                let id = facts.id.clone();
-                let change = if let Some(known) = self.known.get_mut(&id) {
-                    known.update(*facts, &self.node, now_ms)
-                } else {
-                    let known = Known::new(*facts, &self.node);
-                    let alive = known.facts.is_alive();
-                    self.known.insert(id.clone(), known);
-                    crate::known::Change { started: alive, stopped: !alive }
-                };
-                if change.started {
-                    self.fresh.push(id.clone());
-                }
-                if change.stopped {
-                    self.state_row(&id, now_ms);
-                }
-                self.info_row(&id, now_ms);
-            }
-            Notice::Gone(id) => {
-                self.known.remove(&id);
-                self.breaker.forget(&id);
-            }
+            Notice::Container(facts) => self.container(*facts),
+            Notice::Gone(id) => self.gone(&id),
             Notice::Event(event) => self.event(&event),
             Notice::Counts(counts) => {
                 if counts.left_out > 0 && self.counts.left_out == 0 {
@@ -230,26 +245,49 @@ impl Sampler {
                 }
                 self.counts = counts;
             }
-            Notice::Settled => self.settled = true,
+            Notice::Settled => {
+                self.settled = true;
+                let known = self.known.values().filter(|known| known.from_disk);
+                let gone: Vec<_> = known.map(|known| known.facts.id.clone()).collect();
+                gone.iter().for_each(|id| self.gone(id));
+            }
             Notice::Failed => self.totals.errors += 1,
         }
     }
 
-    fn engine_is_up(
-        &mut self,
-        engine: Engine,
-        facts: Arc<EngineFacts>,
-        complete_until_ms: Option<i64>,
-    ) {
-        if let Some(from_ms) = complete_until_ms {
-            let to_ms = self.clock.now_ms();
-            let attributes = BTreeMap::from([
-                ("from_ms".to_owned(), from_ms.to_string()),
-                ("to_ms".to_owned(), to_ms.to_string()),
-                ("what".to_owned(), "events".to_owned()),
-            ]);
-            self.note("collector", "gap", None, attributes);
+    /// Takes what an inspection says.
+    fn container(&mut self, facts: ContainerFacts) {
+        let now_ms = self.clock.now_ms();
+        let id = facts.id.clone();
+        self.names_are_old = true;
+        let change = if let Some(known) = self.known.get_mut(&id) {
+            self.deaths.inspected(known, &facts, now_ms);
+            known.update(facts, &self.node, now_ms)
+        } else {
+            let mut known = Known::new(facts, &self.node);
+            let alive = known.facts.is_alive();
+            self.deaths.inspected_first(&mut known, now_ms);
+            self.known.insert(id.clone(), known);
+            crate::known::Change { started: alive, stopped: !alive }
+        };
+        if change.started {
+            self.fresh.push(id.clone());
         }
+        if change.stopped {
+            self.state_row(&id, now_ms);
+        }
+        self.info_row(&id, now_ms);
+    }
+
+    fn gone(&mut self, id: &str) {
+        self.names_are_old = true;
+        if let Some(mut known) = self.known.remove(id) {
+            self.deaths.vanished(&mut known, self.clock.now_ms());
+        }
+        self.breaker.forget(id);
+    }
+
+    fn engine_is_up(&mut self, engine: Engine, facts: Arc<EngineFacts>) {
         if !std::mem::replace(&mut self.engine_up, true) {
             tracing::info!("engine answered again");
             self.note("engine", "up", None, BTreeMap::new());
@@ -267,11 +305,15 @@ impl Sampler {
             let permits = facts.stats_concurrency(self.options.concurrency);
             self.permits = Arc::new(Semaphore::new(permits));
         }
-        self.engine = engine;
+        self.engine = Some(engine);
         self.facts = facts;
+        self.names_are_old = true;
     }
 
     fn event(&mut self, event: &EngineEvent) {
+        self.last_event_nano = self.last_event_nano.max(event.time_nano);
+        self.names_are_old = true;
+        let now_ms = self.clock.now_ms();
         let own = event.is_container().then(|| event.actor_id.to_string());
         let id = own.or_else(|| event.container_id.clone());
         if let Some(known) = id.as_deref().and_then(|id| self.known.get_mut(id)) {
@@ -285,6 +327,7 @@ impl Sampler {
                     "die" => result = result.and_then(|()| self.rows.died(known, event)),
                     _ => {}
                 }
+                self.deaths.event(event, Some(known), &subject, now_ms);
             }
             self.check(result);
             return;
@@ -292,7 +335,10 @@ impl Sampler {
         let subject = if event.is_container() {
             let name = event.actor_name.as_deref().unwrap_or("");
             let image = event.attributes.get("image").map_or("", String::as_str);
-            crate::identity::subject(&self.node, &event.actor_id, name, image, &event.labels)
+            let subject =
+                crate::identity::subject(&self.node, &event.actor_id, name, image, &event.labels);
+            self.deaths.event(event, None, &subject, now_ms);
+            subject
         } else {
             self.node.clone()
         };

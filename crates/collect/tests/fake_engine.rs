@@ -124,3 +124,80 @@ async fn an_engine_that_is_not_there_is_named() {
     assert!(matches!(error, CollectError::NoEngine { .. }));
     assert!(error.to_string().contains(&host));
 }
+
+/// Collects one round with a state folder and returns its batches and status.
+async fn one_round(
+    folder: &std::path::Path,
+    now_ms: i64,
+    source: SourceChoice,
+) -> (Vec<Batch>, plimsoll_collect::CollectStatus) {
+    let options = CollectOptions {
+        docker_host: Some(format!("unix://{}", folder.join("engine.sock").display())),
+        interval: Duration::from_secs(1),
+        source,
+        root: folder.to_owned(),
+        state: Some(folder.join("state")),
+        once: true,
+        ..CollectOptions::default()
+    };
+    let clock = Arc::new(ManualClock::new(now_ms));
+    let collector = Collector::connect(options, clock).await.unwrap();
+    let status = collector.status();
+    let (out, mut inbox) = mpsc::channel(1_000);
+    let running = collector.run(out, CancellationToken::new());
+    tokio::time::timeout(Duration::from_mins(1), running).await.unwrap();
+    let mut batches = Vec::new();
+    while let Some(batch) = inbox.recv().await {
+        batches.push(batch);
+    }
+    let status = status.borrow().clone();
+    (batches, status)
+}
+
+#[tokio::test]
+async fn alone_a_start_without_an_engine_samples_under_the_names_known_last() {
+    let (fleet, now_ms) = fleet(Cgroup::V2);
+    let expected = running(&fleet, now_ms);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    let view = NodeView { fleet: fleet.clone(), node: 0 };
+    let engine = FakeEngine::serve(&path, view, Arc::new(move || now_ms)).unwrap();
+    one_round(folder.path(), now_ms, SourceChoice::Auto).await;
+    drop(engine);
+    std::fs::remove_file(&path).unwrap();
+    let plant = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    plant(
+        "proc/self/mountinfo",
+        "35 25 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n",
+    );
+    plant("sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
+    for id in &expected {
+        let cgroup = format!("sys/fs/cgroup/system.slice/docker-{id}.scope");
+        plant(&format!("{cgroup}/cgroup.controllers"), "cpu io memory pids\n");
+        plant(&format!("{cgroup}/cpu.stat"), "usage_usec 77\nuser_usec 50\nsystem_usec 27\n");
+        plant(&format!("{cgroup}/memory.current"), "4096\n");
+        plant(&format!("{cgroup}/memory.stat"), "inactive_file 0\n");
+        plant(&format!("{cgroup}/pids.current"), "3\n");
+    }
+    for source in [SourceChoice::Auto, SourceChoice::Cgroup] {
+        let (batches, status) = one_round(folder.path(), now_ms + 60_000, source).await;
+        assert!(!status.engine_up);
+        let rows = rows_with(&batches, "container", "cpu_usage_us");
+        assert_eq!(rows.keys().cloned().collect::<BTreeSet<_>>(), expected);
+        for batch in batches.iter().filter(|batch| batch.table().name() == "container") {
+            let subjects = batch.subjects();
+            for row in 0..batch.num_rows() {
+                assert_ne!(subjects.dimension(Dimension::Container, row), "");
+                assert_ne!(subjects.dimension(Dimension::Service, row), "");
+            }
+        }
+        let node = batches.iter().find(|batch| batch.table().name() == "node").unwrap();
+        use arrow_array::cast::AsArray as _;
+        let up = node.column_named("engine_up").unwrap();
+        assert_eq!(up.as_primitive::<arrow_array::types::Int64Type>().value(0), 0);
+    }
+}

@@ -231,22 +231,20 @@ fn store_options(settings: &Settings) -> StoreOptions {
             five_minute: days("five_minute_days"),
             hour: days("hour_days"),
         },
+        bytes_max: settings.is_given("storage", "bytes_max").then(|| storage("bytes_max")),
+        zstd_level_compact: i32::try_from(settings.int("storage", "zstd_level_compact")).unwrap_or(9),
+        compact_interval: Some(Duration::from_secs(storage("compact_interval_s"))),
         ..StoreOptions::new(settings.text("server", "data"))
     }
 }
 
 fn serve_limits(settings: &Settings) -> ServeLimits {
     let ms = |section, key| Duration::from_millis(settings.int(section, key).unsigned_abs());
-    let defaults = ServeLimits::default();
     ServeLimits {
         body_bytes_max: settings.count("server", "body_bytes_max"),
         requests_max: settings.count("server", "requests_max"),
         request_timeout: ms("server", "request_timeout_ms"),
-        shutdown_timeout: if settings.is_given("server", "shutdown_timeout_ms") {
-            ms("server", "shutdown_timeout_ms")
-        } else {
-            defaults.shutdown_timeout
-        },
+        shutdown_timeout: ms("server", "shutdown_timeout_ms"),
         query_concurrency: settings.count("query", "concurrency"),
         query_queue: settings.count("query", "queue"),
         query_timeout: ms("query", "timeout_ms"),

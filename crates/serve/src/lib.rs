@@ -20,6 +20,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod parameters;
+mod prometheus;
 mod run;
 mod state;
 mod status;

@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{frames, health, history, inventory, metrics, page, status};
+use crate::{frames, health, history, inventory, metrics, page, prometheus, status};
 
 /// Everything the server answers.
 #[derive(OpenApi)]
@@ -27,12 +27,21 @@ use crate::{frames, health, history, inventory, metrics, page, status};
         health::healthz,
         health::readyz,
         metrics::metrics,
+        prometheus::query::instant,
+        prometheus::query::range,
+        prometheus::query::format_query,
+        prometheus::find::labels,
+        prometheus::find::label_values,
+        prometheus::find::series,
+        prometheus::find::metadata,
+        prometheus::federate::federate,
         openapi,
     ),
     tags(
         (name = "history", description = "How things went over time"),
         (name = "inventory", description = "What there is and was"),
         (name = "ingest", description = "How samples come in"),
+        (name = "prometheus", description = "The HTTP API of Prometheus, for Grafana and others"),
         (name = "operations", description = "How the server is doing"),
     )
 )]

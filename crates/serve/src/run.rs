@@ -10,15 +10,36 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use crate::state::Server;
-use crate::{frames, health, history, inventory, layers, metrics, openapi, page, status};
+use crate::{
+    frames, health, history, inventory, layers, metrics, openapi, page, prometheus, status,
+};
 
 /// Paths the server answers, for counting: anything else counts as `other`.
 pub(crate) const ROUTES: &[&str] = &[
     "/",
+    "/-/healthy",
+    "/-/ready",
+    "/api/v1/alerts",
+    "/api/v1/format_query",
     "/api/v1/frames",
     "/api/v1/history",
     "/api/v1/inventory",
+    "/api/v1/label/{name}/values",
+    "/api/v1/labels",
+    "/api/v1/metadata",
+    "/api/v1/query",
+    "/api/v1/query_exemplars",
+    "/api/v1/query_range",
+    "/api/v1/rules",
+    "/api/v1/series",
     "/api/v1/status",
+    "/api/v1/status/buildinfo",
+    "/api/v1/status/config",
+    "/api/v1/status/flags",
+    "/api/v1/status/runtimeinfo",
+    "/api/v1/status/tsdb",
+    "/api/v1/targets",
+    "/federate",
     "/healthz",
     "/metrics",
     "/openapi.json",
@@ -40,6 +61,7 @@ impl Server {
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(metrics::metrics))
             .route("/openapi.json", get(openapi::openapi))
+            .merge(prometheus::routes())
             .fallback(layers::no_such_path)
             .method_not_allowed_fallback(layers::no_such_method)
             .layer(DefaultBodyLimit::max(self.parts.limits.body_bytes_max))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plimsoll_ingest::Ingest;
 use plimsoll_model::Clock;
+use plimsoll_query::series::SeriesCache;
 use plimsoll_store::Store;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -116,6 +117,7 @@ pub struct Server {
     pub(crate) parts: Arc<ServerParts>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) requests: Arc<Requests>,
+    pub(crate) series: Arc<SeriesCache>,
     pub(crate) started_ms: i64,
 }
 
@@ -127,6 +129,7 @@ impl Server {
         Self {
             gate: Arc::new(gate),
             requests: Arc::new(Requests::new(parts.limits.requests_max)),
+            series: Arc::default(),
             started_ms,
             parts: Arc::new(parts),
         }

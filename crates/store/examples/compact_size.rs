@@ -1,7 +1,7 @@
 //! What a day of a fleet costs after merging: bytes and CPU time per sample, for rows read from a
 //! file of little-endian `i64`: series, time, then the 24 metrics below, per row.
 //!
-//! Usage: `compact_size FILE LABELS`; `LABELS` has a line of node, stack, service, container,
+//! Usage: `compact_size FILE LABELS [LEVEL]`; `LABELS` has a line of node, stack, service, container,
 //! `container_id` and image, separated by tabs, for each series.
 
 use std::io::{BufRead, BufReader, Read};
@@ -115,6 +115,7 @@ fn main() -> Result<(), Failure> {
     let options = StoreOptions {
         compact_interval: None,
         head_bytes_max: 64 << 20,
+        zstd_level_compact: args.next().map_or(Ok(9), |level| level.parse())?,
         ..StoreOptions::new(dir.path())
     };
     let store = Store::open(options, clock.clone())?;

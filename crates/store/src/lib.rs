@@ -7,6 +7,7 @@
 //! Holds ACK, ONCE, SEG, SORT, KEEP, LIMIT and CORRUPT.
 //! Not here: who may send or ask (`ingest`, `serve`), what answers mean (`query`).
 
+pub mod backup;
 pub mod compact;
 pub mod disk;
 pub mod engine;
@@ -18,6 +19,7 @@ pub mod rollup;
 pub mod sabotage;
 pub mod scan;
 pub mod segment;
+pub mod verify;
 pub mod wal;
 
 pub use engine::{

@@ -7,14 +7,17 @@ use bollard::models::{
     ContainerInspectResponse, ContainerState, HostConfig, MountPoint, PortBinding, RestartPolicy,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::redact;
 
 /// Bytes of a command line that are kept.
 const COMMAND_BYTES_MAX: usize = 1_024;
 
 /// One container as of its last inspection. No environment, no secret labels in `labels_json`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ContainerFacts {
+    #[serde(skip)]
     pub(crate) id: Arc<str>,
     pub(crate) name: String,
     pub(crate) image: String,
@@ -41,7 +44,7 @@ pub(crate) struct ContainerFacts {
 }
 
 /// Limits of a container; `None` where it has none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
     pub(crate) cpu_nano: Option<u64>,
     pub(crate) cpu_quota_us: Option<u64>,

@@ -134,7 +134,19 @@ impl EngineEvent {
         detail: Option<String>,
         attributes: BTreeMap<String, String>,
     ) -> Self {
-        let severity = event_rules::severity(kind, action, detail.as_deref(), None);
+        Self::concluded(time_ms, kind, action, detail, None, attributes)
+    }
+
+    /// The same of something that has an exit code.
+    pub(crate) fn concluded(
+        time_ms: i64,
+        kind: &str,
+        action: &str,
+        detail: Option<String>,
+        exit_code: Option<i64>,
+        attributes: BTreeMap<String, String>,
+    ) -> Self {
+        let severity = event_rules::severity(kind, action, detail.as_deref(), exit_code);
         Self {
             time_ms,
             kind: kind.to_owned(),
@@ -142,6 +154,7 @@ impl EngineEvent {
             detail,
             severity: severity.unwrap_or("info"),
             attributes,
+            exit_code,
             inferred: true,
             ..Self::default()
         }

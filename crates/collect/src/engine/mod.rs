@@ -23,6 +23,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{Stream, StreamExt};
 use plimsoll_model::ErrorClass;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use host::resolve;
 
@@ -117,7 +118,7 @@ impl EngineError {
 }
 
 /// What the engine says of itself and its machine.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EngineFacts {
     pub(crate) node: String,
     pub(crate) engine_name: Option<String>,

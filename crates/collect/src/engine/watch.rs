@@ -1,7 +1,8 @@
 //! Follows one engine for as long as the collector runs: events, lists, inspections, pings.
 //!
 //! Events are asked for before the list, with an overlap after every break, so that nothing falls
-//! between the two; what comes twice is told once. A broken connection is taken up again with
+//! between the two; what comes twice is told once. An engine that no longer has the last event seen
+//! has forgotten others, too, and that is told as a gap. A broken connection is taken up again with
 //! growing pauses. Holds ALONE: nothing here ever waits for one container.
 //! Not here: what follows from a notice (`sampler`).
 
@@ -16,7 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use plimsoll_model::{Clock, chain};
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::container::ContainerFacts;
@@ -31,15 +32,18 @@ const OVERLAP_NANO: i64 = 2_000_000_000;
 const REMEMBERED_EVENTS_MAX: usize = 2_048;
 /// Pings in a row that may fail before the connection is made anew.
 const FAILED_PINGS_MAX: u32 = 3;
+/// How long an engine has to show that it still has the last event seen.
+const PROOF_WAIT: Duration = Duration::from_secs(2);
 /// Lists between two looks at the engine's own facts.
 const LISTS_PER_FACTS: u32 = 10;
 
 /// What the watcher tells.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// The engine answers; these are its facts. `before`: Unix milliseconds up to which events
-    /// are complete, if the connection was broken since.
-    Up { engine: Engine, facts: Arc<EngineFacts>, complete_until_ms: Option<i64> },
+    /// The engine answers; these are its facts.
+    Up { engine: Engine, facts: Arc<EngineFacts> },
+    /// The engine forgot events of this stretch of time before they could be read.
+    Gap { from_ms: i64, to_ms: i64 },
     /// The engine stopped answering.
     Down,
     /// A container as it is now.
@@ -90,6 +94,15 @@ pub(crate) struct Watcher {
     last_nano: Option<i64>,
     was_lost: bool,
     settled: bool,
+    unproven: Option<Unproven>,
+}
+
+/// The engine has not shown yet that it still has the events since the last one seen. It does so
+/// by sending that one, or an earlier one, again.
+#[derive(Debug, Clone, Copy)]
+struct Unproven {
+    last_nano: i64,
+    until: Instant,
 }
 
 impl Watcher {
@@ -97,6 +110,7 @@ impl Watcher {
         options: WatchOptions,
         notices: mpsc::Sender<Notice>,
         clock: Arc<dyn Clock>,
+        last_nano: Option<i64>,
     ) -> Self {
         let inventory = Inventory::new(options.containers_max);
         Self {
@@ -105,18 +119,22 @@ impl Watcher {
             clock,
             inventory,
             seen: Seen::default(),
-            last_nano: None,
-            was_lost: false,
+            last_nano,
+            was_lost: last_nano.is_some(),
             settled: false,
+            unproven: None,
         }
     }
 
     /// Runs until `stop`, or until nobody listens any more.
-    pub(crate) async fn run(mut self, engine: Engine, facts: EngineFacts, stop: CancellationToken) {
-        let seed = facts.time_nano.unwrap_or(1).unsigned_abs();
+    pub(crate) async fn run(
+        mut self,
+        mut connected: Option<(Engine, EngineFacts)>,
+        stop: CancellationToken,
+    ) {
+        let seed = self.clock.now_ms().unsigned_abs();
         // An engine that is back is to be seen within about one interval.
         let mut backoff = Backoff::new(seed).up_to(self.options.ping_interval);
-        let mut connected = Some((engine, facts));
         loop {
             if let Some((engine, facts)) = connected.take() {
                 backoff.reset();
@@ -159,10 +177,12 @@ impl Watcher {
         let since = self.last_nano.map(|last| last.saturating_sub(OVERLAP_NANO));
         let since = since.or(facts.time_nano).unwrap_or(now_nano);
         let mut events = Box::pin(engine.events(since));
-        let complete_until_ms =
-            self.was_lost.then_some(self.last_nano.unwrap_or(now_nano).div_euclid(1_000_000));
+        self.unproven = self.was_lost.then(|| Unproven {
+            last_nano: self.last_nano.unwrap_or(since),
+            until: Instant::now() + PROOF_WAIT,
+        });
         let mut session = Session::new(engine, Arc::new(facts));
-        if self.tell(session.up(complete_until_ms)).await.is_none() {
+        if self.tell(session.up()).await.is_none() {
             return End::Stopped;
         }
         let mut list_ticks = ticks(self.options.list_interval);
@@ -171,8 +191,12 @@ impl Watcher {
             while let Some(id) = self.inventory.next(self.options.concurrency) {
                 session.inspect(id);
             }
+            let proof_until = self.unproven.map_or_else(Instant::now, |proof| proof.until);
             let end = tokio::select! {
                 () = stop.cancelled() => Err(End::Stopped),
+                () = tokio::time::sleep_until(proof_until), if self.unproven.is_some() => {
+                    self.lost_events(None).await.ok_or(End::Stopped)
+                }
                 event = events.next() => match event {
                     Some(Ok(message)) => self.event(message).await.ok_or(End::Stopped),
                     Some(Err(error)) => Err(self.stream_broke(&error)),
@@ -207,7 +231,7 @@ impl Watcher {
         let notice = match done {
             Done::Facts(Ok(facts)) => {
                 session.facts = facts;
-                session.up(None)
+                session.up()
             }
             Done::Facts(Err(_)) => return Ok(()),
             Done::Pinged(answer) => match session.pings.answered(&answer) {
@@ -216,7 +240,7 @@ impl Watcher {
                 Pinged::Down => Notice::Down,
                 Pinged::Up => {
                     session.list();
-                    session.up(None)
+                    session.up()
                 }
             },
             done => return self.done(done).await.ok_or(End::Stopped),
@@ -259,7 +283,22 @@ impl Watcher {
         Some(())
     }
 
+    /// The engine no longer has all events since the last one seen.
+    async fn lost_events(&mut self, next_nano: Option<i64>) -> Option<()> {
+        let Some(unproven) = self.unproven.take() else { return Some(()) };
+        let next_ms = next_nano.map(|nano| nano.div_euclid(1_000_000));
+        let to_ms = next_ms.unwrap_or_else(|| self.clock.now_ms());
+        let from_ms = unproven.last_nano.div_euclid(1_000_000);
+        self.tell(Notice::Gap { from_ms, to_ms }).await
+    }
+
     async fn event(&mut self, message: EventMessage) -> Option<()> {
+        let last_nano = self.unproven.map(|unproven| unproven.last_nano);
+        if message.time_nano.zip(last_nano).is_some_and(|(nano, last)| nano <= last) {
+            self.unproven = None;
+        } else {
+            self.lost_events(message.time_nano).await?;
+        }
         if let Some(nano) = message.time_nano {
             self.last_nano = Some(self.last_nano.map_or(nano, |last| last.max(nano)));
         }
@@ -307,9 +346,8 @@ impl Session {
         Self { engine, facts, work: FuturesUnordered::new(), pings: Pings::default(), lists: 0 }
     }
 
-    fn up(&self, complete_until_ms: Option<i64>) -> Notice {
-        let (engine, facts) = (self.engine.clone(), self.facts.clone());
-        Notice::Up { engine, facts, complete_until_ms }
+    fn up(&self) -> Notice {
+        Notice::Up { engine: self.engine.clone(), facts: self.facts.clone() }
     }
 
     fn list(&mut self) {

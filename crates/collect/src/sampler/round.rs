@@ -42,6 +42,8 @@ impl Sampler {
         let from_engine = self.answers.len();
         self.set_source(if from_engine > from_files { "engine" } else { "cgroup" });
         self.other_rows();
+        self.record_deaths(false);
+        self.remember(false).await;
         self.round_took = self.clock.monotonic().saturating_sub(started);
         self.finish_node_row();
         self.round_open = !self.answers.is_empty();
@@ -126,10 +128,11 @@ impl Sampler {
 
     /// Asks the engine for the numbers of one container, unless it is being asked or hangs.
     fn ask(&mut self, id: &Arc<str>) {
-        if !self.engine_up || !self.breaker.ask(id, self.clock.monotonic()) {
+        let Some(engine) = self.engine.clone().filter(|_| self.engine_up) else { return };
+        if !self.breaker.ask(id, self.clock.monotonic()) {
             return;
         }
-        let (engine, permits, id) = (self.engine.clone(), self.permits.clone(), id.clone());
+        let (permits, id) = (self.permits.clone(), id.clone());
         let windows = self.facts.windows;
         self.round_containers += 1;
         let question = async move {

@@ -1,7 +1,9 @@
 //! A server that refuses, stumbles and goes away, on a loopback socket.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use plimsoll_model::time::ManualClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +22,11 @@ fn batch(rows: i64) -> Batch {
         builder.int("pids", Some(row)).unwrap();
     }
     builder.finish().unwrap()
+}
+
+thread_local! {
+    /// Rows that servers of this test's thread took.
+    static ROWS: std::cell::RefCell<u64> = const { std::cell::RefCell::new(0) };
 }
 
 async fn request(stream: &mut TcpStream) -> Option<Bytes> {
@@ -55,6 +62,7 @@ async fn serve(listener: TcpListener, script: Script, taken: Taken) {
                     for frame in plimsoll_wire::split(&body) {
                         let (header, _) = plimsoll_wire::decode(&frame.unwrap()).unwrap();
                         taken.lock().unwrap().push(header.id.sequence);
+                        ROWS.with_borrow_mut(|rows| *rows += u64::from(header.rows));
                     }
                 }
                 let body = r#"{"status":"success","data":{"new":1,"duplicate":0,"rejected":[]}}"#;
@@ -69,21 +77,36 @@ async fn serve(listener: TcpListener, script: Script, taken: Taken) {
     }
 }
 
-/// Sends `batches` to a server that follows `script`; returns what it took and how it ended.
+/// Sends `batches` from memory to a server that follows `script`; returns what it took and how it
+/// ended.
 async fn ship(batches: i64, script: &[u16], queue_bytes_max: usize) -> (Vec<u64>, ShipStatus) {
+    let state = tempfile::tempdir().unwrap();
+    let set = |options: &mut ShipOptions| {
+        options.queue_bytes_max = queue_bytes_max;
+        options.spool_bytes_max = None;
+    };
+    ship_from(state.path(), 1..=batches, script, set).await
+}
+
+/// The same with a state folder and options of the caller's.
+async fn ship_from(
+    state: &std::path::Path,
+    batches: std::ops::RangeInclusive<i64>,
+    script: &[u16],
+    set: impl FnOnce(&mut ShipOptions),
+) -> (Vec<u64>, ShipStatus) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     let (script, taken) = (Arc::new(Mutex::new(script.to_vec())), Taken::default());
     let serving = tokio::spawn(serve(listener, script, taken.clone()));
-    let state = tempfile::tempdir().unwrap();
-    let mut options = ShipOptions::new(&server, state.path().to_owned());
+    let mut options = ShipOptions::new(&server, state.to_owned());
     options.token = Some("sesame".to_owned());
-    options.queue_bytes_max = queue_bytes_max;
     options.last_flush = Duration::from_mins(2);
+    set(&mut options);
     let shipper = Shipper::open(options, Arc::new(ManualClock::new(1_000))).unwrap();
     let status = shipper.status();
     let (out, inbox) = mpsc::channel(1_000);
-    for rows in 1..=batches {
+    for rows in batches {
         out.send(batch(rows)).await.unwrap();
     }
     drop(out);
@@ -125,6 +148,72 @@ async fn a_full_queue_drops_the_oldest_and_says_so() {
     assert_eq!(taken.last(), Some(&41), "the gap event comes last");
     let arrived = u64::try_from(taken.len()).unwrap();
     assert_eq!(arrived + status.frames_dropped, 41);
+}
+
+#[tokio::test]
+async fn a_stumbling_server_costs_nothing_with_a_spool_either() {
+    let state = tempfile::tempdir().unwrap();
+    let (taken, status) = ship_from(state.path(), 1..=4, &[503, 429, 503], |_| {}).await;
+    let all: BTreeSet<u64> = taken.iter().copied().collect();
+    assert_eq!(all.len(), taken.len(), "nothing twice");
+    assert_eq!((ROWS.take(), status.frames_dropped), (1 + 2 + 3 + 4, 0));
+    assert_eq!((status.queue_frames, status.spool_frames, status.spool_bytes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn ack_what_waited_when_the_agent_ended_is_sent_by_the_next() {
+    let state = tempfile::tempdir().unwrap();
+    let away = [503; 1_000];
+    let set = |options: &mut ShipOptions| options.last_flush = Duration::from_millis(1);
+    let (taken, status) = ship_from(state.path(), 1..=9, &away, set).await;
+    assert!(taken.is_empty());
+    assert!(status.spool_frames > 0 && status.queue_frames == 0, "{status:?}");
+    let (_, status) = ship_from(state.path(), 10..=12, &[], |_| {}).await;
+    assert_eq!(ROWS.take(), (1..=12).sum::<u64>());
+    assert_eq!((status.spool_frames, status.frames_dropped), (0, 0));
+    assert_eq!(std::fs::read_dir(state.path().join("spool")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_is_done_without() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("spool");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let options = ShipOptions::new(&server, state.path().to_owned());
+    let mut shipper = Shipper::open(options, Arc::new(ManualClock::new(1_000))).unwrap();
+    std::fs::remove_dir(&folder).unwrap();
+    shipper.failing = true;
+    shipper.take(&batch(3), 0, false).await;
+    shipper.take(&batch(4), 0, false).await;
+    assert_eq!((shipper.queue.frames(), shipper.totals.frames_dropped), (2, 0));
+}
+
+#[tokio::test]
+async fn what_waited_is_sent_beside_new_frames_two_rows_for_one() {
+    let state = tempfile::tempdir().unwrap();
+    let mut options = ShipOptions::new("http://127.0.0.1:9", state.path().to_owned());
+    options.post_bytes_max = 1;
+    let mut shipper = Shipper::open(options, Arc::new(ManualClock::new(1_000))).unwrap();
+    shipper.failing = true;
+    for _ in 0..40 {
+        shipper.enqueue(&batch(5), 0);
+    }
+    shipper.spill().await;
+    shipper.failing = false;
+    let (mut new_rows, mut old_rows) = (0, 0);
+    for _ in 0..30 {
+        shipper.take(&batch(3), 0, false).await;
+        new_rows += 3;
+        while let Some(posting) = shipper.post(false).await {
+            if posting.from == From::Disk {
+                old_rows += posting.rows;
+            }
+            shipper.judge(&posting, Verdict::Taken { rejected: 0, offset_ms: None }).await;
+        }
+        assert!(old_rows <= 2 * new_rows + 5, "{old_rows} beside {new_rows}");
+    }
+    assert!(old_rows + 10 >= 2 * new_rows, "{old_rows} beside {new_rows}");
 }
 
 #[test]

@@ -24,7 +24,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("tls", "client_ca"),
     ("auth", "tokens"),
     ("storage", "url"),
-    ("storage", "bytes_max"),
     ("collect", "docker_tls"),
 ];
 

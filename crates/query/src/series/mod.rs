@@ -24,9 +24,9 @@ mod made;
 mod names;
 mod values;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plimsoll_model::{Filter, Kind, Registry, Table, TimeRange};
 use plimsoll_store::{Chunk, Scan, ScanError, ScanLimits, ScanRequest, SeriesKey, SeriesRows};
@@ -45,11 +45,18 @@ use values::{INFO_LIFE_MS, Piece};
 const LABEL_PREFIX: &str = "container_label_";
 
 /// Series out of rows; `scan` answers as a store's scan does.
-#[derive(Debug)]
 pub struct StoreSource<S> {
     scan: S,
     stop: Arc<AtomicBool>,
     cache: Arc<SeriesCache>,
+    /// What scans said of what they left out.
+    warnings: Mutex<BTreeSet<String>>,
+}
+
+impl<S> std::fmt::Debug for StoreSource<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreSource").finish_non_exhaustive()
+    }
 }
 
 /// What one selection wants of one table.
@@ -68,7 +75,13 @@ struct Ask<'a> {
 impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> StoreSource<S> {
     /// A source over `scan`; setting `stop` ends a scan early, a query's interrupt all else.
     pub fn new(scan: S, stop: Arc<AtomicBool>) -> Self {
-        Self { scan, stop, cache: Arc::default() }
+        Self { scan, stop, cache: Arc::default(), warnings: Mutex::default() }
+    }
+
+    /// What a reader must know of everything read so far: what was left out, and why.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.iter().cloned().collect()
     }
 
     /// The same source with label sets that other queries made.
@@ -105,7 +118,11 @@ impl<S: Fn(&ScanRequest) -> Result<Scan, ScanError>> StoreSource<S> {
             filter: first.filter.clone(),
             limits: self.scan_limits(budget.limits),
         };
-        let scan = (self.scan)(&request).map_err(|error| budget.error(error))?;
+        let mut scan = (self.scan)(&request).map_err(|error| budget.error(error))?;
+        if !scan.warnings.is_empty() {
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            warnings.extend(scan.warnings.drain(..));
+        }
         for ask in asks {
             let lives = self.lives(ask, budget)?;
             let state = state_of(ask.table).filter(|state| ask.columns.contains(state));

@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 use plimsoll_model::registry::{LabelRules, MadeSeries, MadeValue, SeriesAlias};
 use plimsoll_model::{ColumnType, Dimension, Kind, Metric, Table};
 
-use super::registry;
+use super::{LABEL_PREFIX, registry};
 use crate::history::epoch_column;
-use crate::promql::{METRIC_NAME, Matcher, Pair};
+use crate::promql::{METRIC_NAME, MatchOp, Matcher, Pair};
 
 /// How the cells of a column become values.
 #[derive(Debug, Clone)]
@@ -78,9 +78,30 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Whether a series of this name can match: name and fixed labels do.
+    /// Whether a series of this name can match: name, fixed labels and missing labels do.
     pub(super) fn may_match(&self, matchers: &[Matcher]) -> bool {
-        matchers.iter().all(|matcher| self.fixed(&matcher.name).is_none_or(|v| matcher.matches(v)))
+        matchers.iter().all(|matcher| match self.fixed(&matcher.name) {
+            Some(value) => matcher.matches(value),
+            None if !self.has_label(&matcher.name) => matcher.matches(""),
+            None => &*matcher.name != "id" || self.may_have_id(matcher),
+        })
+    }
+
+    /// Whether some series of this name can have a label.
+    fn has_label(&self, name: &str) -> bool {
+        let of_container = || matches!(name, "id" | "name") || name.starts_with(LABEL_PREFIX);
+        name == "instance"
+            || self.table.dimensions().iter().any(|dimension| dimension.name() == name)
+            || self.keys.iter().any(|key| &*key.label == name)
+            || self.has_text(name)
+            || (self.of_containers() && of_container())
+    }
+
+    /// Whether a container can have an `id` that matches.
+    fn may_have_id(&self, matcher: &Matcher) -> bool {
+        let template = &LabelRules::embedded().exposition.container_id;
+        let before = around(template, "container_id").0;
+        matcher.op != MatchOp::Equal || matcher.value.starts_with(&before)
     }
 
     /// The value of a fixed label.

@@ -105,9 +105,9 @@ impl Fleet {
             }
             Choice::Rollup { table, range, inputs, replaces, .. } => {
                 for (resolution, length_ms) in
-                    [(Resolution::FiveMinutes, 300_000), (Resolution::Hour, 3_600_000)]
+                    [(Resolution::FiveMinutes, 300_000_u64), (Resolution::Hour, 3_600_000)]
                 {
-                    let rows = (range.len_ms() / length_ms) as u64 * 10;
+                    let rows = range.len_ms().unsigned_abs() / length_ms * 10;
                     let mut rollup = entry(self.next_id, table.name(), resolution, range, rows);
                     self.next_id += 1;
                     rollup.lineage.from_ms = range.start_ms;

@@ -13,8 +13,10 @@ use super::gather::Rows;
 use super::order::MergeOrder;
 use crate::segment::{Encoding, EncodingPlan, SegmentError, encoded_bytes};
 
-/// Rows that a trial encodes, taken from [`SLICES`] places.
+/// Most rows that a trial encodes, taken from [`SLICES`] places.
 pub const TRIAL_ROWS: u64 = 65_536;
+/// Values that a trial encodes each way, nulls included: wide tables are tried on fewer rows.
+const TRIAL_VALUES: u64 = 4_000_000;
 /// Places the rows of a trial come from, evenly over all series.
 const SLICES: u64 = 8;
 /// zstd level of a trial: sizes at this level rank encodings as the final level does.
@@ -38,7 +40,9 @@ pub(crate) fn trial_of(
 ) -> Result<EncodingPlan, SegmentError> {
     let mut slices: Vec<Vec<Option<ArrayRef>>> = Vec::new();
     let mut times: Vec<i64> = Vec::new();
-    let per_slice = TRIAL_ROWS.checked_div(SLICES).unwrap_or(1);
+    let columns = u64::try_from(table.columns().len()).unwrap_or(u64::MAX).max(1);
+    let rows = TRIAL_VALUES.checked_div(columns).unwrap_or(0).clamp(SLICES, TRIAL_ROWS);
+    let per_slice = rows.checked_div(SLICES).unwrap_or(1);
     let spacing = order.rows().checked_div(SLICES).unwrap_or(0).max(1);
     let (mut passed, mut next) = (0_u64, 0_u64);
     let mut index = 0_usize;
@@ -59,7 +63,7 @@ pub(crate) fn trial_of(
         let rows = Rows::new(order, start..index, &|_, _, _| Vec::new())?;
         let mut columns = Vec::with_capacity(table.metrics().len());
         for metric in 0..table.metrics().len() {
-            let keep = usize::try_from(per_slice.saturating_mul(4)).unwrap_or(usize::MAX);
+            let keep = usize::try_from(per_slice.saturating_mul(2)).unwrap_or(usize::MAX);
             let column = rows.metric(metric)?;
             columns.push(column.map(|array| array.slice(0, array.len().min(keep))));
         }

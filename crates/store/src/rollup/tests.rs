@@ -43,7 +43,7 @@ fn table(name: &str) -> &'static Table {
 fn subject(series: u8) -> Subject {
     let mut subject = Subject::node("default", &format!("node-{}", series % 2));
     subject.service = format!("web{}", series % 3).into();
-    subject.stack = if series % 2 == 0 { "batch" } else { "shop" }.into();
+    subject.stack = if series.is_multiple_of(2) { "batch" } else { "shop" }.into();
     subject.container_id = format!("{series:064x}").into();
     subject
 }

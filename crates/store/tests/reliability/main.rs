@@ -2,7 +2,7 @@
 //!
 //! `docs/reliability.md` says what each id promises and which planted bug it has caught; the rigs
 //! that need processes, loop devices or root are in `bench/tests/`.
-#![expect(
+#![allow(
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -13,6 +13,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    unreachable_pub,
     reason = "tests count frames and bytes they made and fail by panicking"
 )]
 
@@ -25,7 +26,7 @@ mod r08_mutants;
 mod r09_locality;
 mod r10_disk_full;
 mod r12_r13_upkeep;
-
+mod r14_backup;
 mod r15_two_writers;
 mod r17_golden;
 mod world;

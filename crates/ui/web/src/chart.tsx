@@ -49,7 +49,7 @@ function axes(unit: string, at: Zone): uPlot.Axis[] {
   };
   return [
     {
-      ...base, space: 64,
+      ...base, space: 64, size: 26,
       values: (_, splits, __, ___, increment) => formatAxis(splits, increment, at),
     },
     {
@@ -66,6 +66,8 @@ function drawMarkers(chart: uPlot, markers: Marker[]): void {
   ctx.strokeStyle = style("--deploy");
   ctx.fillStyle = style("--deploy");
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
   for (const marker of markers) {
     const x = chart.valToPos(marker.time_s, "x", true);
@@ -84,22 +86,25 @@ function drawMarkers(chart: uPlot, markers: Marker[]): void {
 function options(
   props: ChartProps, width: number, at: Zone, seen: (index: number | null) => void,
 ): uPlot.Options {
-  const isSteady = props.top !== undefined;
   return {
-    width, height: props.height ?? 190, ms: 1,
+    width, height: props.height ?? 190,
     tzDate: (time) => (at === "utc" ? uPlot.tzDate(new Date(time * 1000), "Etc/UTC")
       : new Date(time * 1000)),
     legend: { show: false },
     padding: [10, 12, 0, 0],
     cursor: {
-      sync: { key: "time", setSeries: false },
+      // Only the place of the cursor is shared: a drag zooms once, from the chart it is on.
+      sync: {
+        key: "time", setSeries: false,
+        filters: { pub: (kind) => kind === "mousemove" || kind === "mouseleave" },
+      },
       drag: { x: true, y: false, setScale: false },
       points: { size: 6 },
     },
     scales: {
       x: { time: true, range: () => [props.from_s, props.to_s] },
       y: {
-        range: (_, __, max) => [0, Math.max((max ?? 0) * 1.08, props.top ?? 0) || (isSteady ? 1 : 1)],
+        range: (_, __, max) => [0, Math.max((max ?? 0) * 1.08, props.top ?? 0) || 1],
       },
     },
     axes: axes(props.unit, at),

@@ -83,7 +83,7 @@ export function LoadLine({ load }: { load: Load }) {
       + `95th percentile ${formatShare(p95)}`;
   return (
     <figure class={`load ${depth(p95 === null ? now : Math.max(p95, now ?? 0))}`}>
-      <svg viewBox="0 0 92 112" role="img" aria-label={text}>
+      <svg viewBox="0 0 100 112" role="img" aria-label={text}>
         <path class="load-hull" d={`M6 ${deck}H62V${keel - 12}Q62 ${keel} 50 ${keel}H18Q6 ${keel} 6 ${keel - 12}Z`} />
         {now !== null && (
           <svg x="0" y={water} width="68" height={Math.max(0, 112 - water)}

@@ -41,7 +41,7 @@ pub(super) enum MergeError {
 
 /// Makes as few frames as possible of many, each under a new identity from `next_id`, in the
 /// order of their tables' first frames. Frames that cannot be read are left out: second part.
-pub(super) fn merged(
+pub(in crate::ship) fn merged(
     all: &[Waiting],
     next_id: &mut dyn FnMut() -> FrameId,
 ) -> (Vec<Waiting>, Vec<Waiting>) {

@@ -155,7 +155,7 @@ function Table({ rows, by, isDown }: { rows: ServiceRow[]; by: string; isDown: b
 }
 
 const address = ({ service: { cluster, stack, service } }: ServiceRow) =>
-  link("service", { cluster, stack: stack === "" ? "-" : stack, service });
+  link("service", { cluster, stack, service });
 
 function Name({ row }: { row: ServiceRow }) {
   const { stack, service } = row.service;

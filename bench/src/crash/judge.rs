@@ -28,13 +28,18 @@ impl Found {
 
 /// Opens the store in `folder` as a restart would and reads all of it.
 ///
+/// `close`: write everything into segments afterwards; otherwise the log stays for the next one.
+///
 /// # Errors
 ///
 /// A sentence that says why it does not open or does not answer.
-pub fn read(folder: &Path) -> Result<Found, String> {
+pub fn read(folder: &Path, close: bool) -> Result<Found, String> {
     let clock = Arc::new(ManualClock::new(rows::NOW_MS));
     let store = Store::open(writer::options(folder), clock).map_err(|error| error.to_string())?;
     let found = read_store(&store);
+    if !close {
+        return found;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

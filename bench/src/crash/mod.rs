@@ -4,8 +4,11 @@
 //! and compares it with what the writer said was acknowledged. Rows are a function of their
 //! number, so any row that was invented, changed or doubled is seen.
 
+pub mod incumbents;
 pub mod judge;
 pub mod power;
+pub mod process;
+pub mod rigs;
 pub mod rows;
 pub mod writer;
 

@@ -9,13 +9,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// File systems the guest image may have.
-pub const FILE_SYSTEMS: &[&str] = &["ext4", "xfs", "btrfs"];
+pub const FILE_SYSTEMS: &[&str] = &["ext4", "ext4-writeback", "xfs", "btrfs"];
+
+/// Programs a rig needs and the Debian packages that have them.
+const TOOLS: &[(&str, &str)] =
+    &[("mkfs.ext4", "e2fsprogs"), ("mkfs.xfs", "xfsprogs"), ("mkfs.btrfs", "btrfs-progs")];
 
 /// The mounted rig. Everything is unmounted and removed when it is dropped.
 #[derive(Debug)]
 pub struct Rig {
     folder: PathBuf,
     mounts: Vec<PathBuf>,
+    /// How the guest is mounted.
+    options: String,
 }
 
 impl Rig {
@@ -24,21 +30,25 @@ impl Rig {
     /// # Errors
     ///
     /// A sentence that names the command that failed; making file systems and mounting them
-    /// needs root, `xfsprogs` and, for Btrfs, `btrfs-progs`.
-    pub fn build(folder: &Path, file_system: &str) -> Result<Self, String> {
-        let mut rig = Self { folder: folder.to_path_buf(), mounts: Vec::new() };
-        let make_guest = match file_system {
-            "ext4" => "mkfs.ext4 -q -F",
-            "xfs" => "mkfs.xfs -q -f",
-            "btrfs" => "mkfs.btrfs -q -f",
+    /// needs root, `xfsprogs` and, for Btrfs, `btrfs-progs`. `install`: get those when missing.
+    pub fn build(folder: &Path, file_system: &str, install: bool) -> Result<Self, String> {
+        let (make_guest, options) = match file_system {
+            "ext4" => ("mkfs.ext4 -q -F", "loop"),
+            "ext4-writeback" => ("mkfs.ext4 -q -F", "loop,data=writeback"),
+            "xfs" => ("mkfs.xfs -q -f", "loop"),
+            "btrfs" => ("mkfs.btrfs -q -f", "loop"),
             other => return Err(format!("file system {other:?}: allowed are {FILE_SYSTEMS:?}")),
         };
+        require(&["mkfs.xfs", make_guest.split(' ').next().unwrap_or_default()], install)?;
+        let options = options.to_owned();
+        let mut rig = Self { folder: folder.to_path_buf(), mounts: Vec::new(), options };
         sh(&rig.folder, "mkdir -p host guest snapshot && truncate -s 3G host.img")?;
         sh(&rig.folder, "mkfs.xfs -q -f -m reflink=1 host.img")?;
-        rig.mount("host.img", "host")?;
+        rig.mount_with("host.img", "host", "loop")?;
         sh(&rig.folder, "truncate -s 1G host/disk.img")?;
         sh(&rig.folder, &format!("{make_guest} host/disk.img"))?;
-        rig.mount("host/disk.img", "guest")?;
+        let options = rig.options.clone();
+        rig.mount_with("host/disk.img", "guest", &options)?;
         Ok(rig)
     }
 
@@ -56,8 +66,9 @@ impl Rig {
     pub fn cut<T>(&mut self, look: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
         sh(&self.folder, "cp --reflink=always host/disk.img host/snapshot.img")?;
         // XFS refuses a second file system with the id of one that is mounted.
-        let options = if self.is_xfs() { "loop,nouuid" } else { "loop" };
-        self.mount_with("host/snapshot.img", "snapshot", options)?;
+        let unnamed = if self.is_xfs() { ",nouuid" } else { "" };
+        let options = format!("{}{unnamed}", self.options);
+        self.mount_with("host/snapshot.img", "snapshot", &options)?;
         let result = look(&self.folder.join("snapshot/data"));
         self.unmount_last();
         sh(&self.folder, "rm host/snapshot.img")?;
@@ -68,10 +79,6 @@ impl Rig {
         let kind =
             Command::new("findmnt").args(["-no", "FSTYPE"]).arg(self.folder.join("guest")).output();
         kind.is_ok_and(|output| output.stdout.starts_with(b"xfs"))
-    }
-
-    fn mount(&mut self, image: &str, point: &str) -> Result<(), String> {
-        self.mount_with(image, point, "loop")
     }
 
     fn mount_with(&mut self, image: &str, point: &str, options: &str) -> Result<(), String> {
@@ -94,6 +101,79 @@ impl Drop for Rig {
             self.unmount_last();
         }
     }
+}
+
+/// A small ext4 disk of its own. It is unmounted when it is dropped.
+#[derive(Debug)]
+pub struct SmallDisk {
+    folder: PathBuf,
+}
+
+impl SmallDisk {
+    /// Makes one of 96 MiB in `folder`; needs root.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the command that failed.
+    pub fn build(folder: &Path) -> Result<Self, String> {
+        require(&["mkfs.ext4"], false)?;
+        sh(folder, "mkdir -p small && truncate -s 96M small.img && mkfs.ext4 -q -F small.img")?;
+        sh(folder, "mount -o loop small.img small")?;
+        Ok(Self { folder: folder.join("small") })
+    }
+
+    /// Where it is mounted.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes all space there is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when the disk is not full afterwards.
+    pub fn fill(&self) -> Result<(), String> {
+        // The last blocks are found one by one; a sync first, so that none is promised twice.
+        sh(
+            &self.folder,
+            "sync; for size in 1M 64k 4k 1k; do \
+             dd if=/dev/zero of=fill.$size bs=$size status=none 2>/dev/null; sync; done; \
+             ! dd if=/dev/zero of=fill.last bs=64k count=1 status=none 2>/dev/null",
+        )
+    }
+
+    /// Gives the space back.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the command that failed.
+    pub fn free(&self) -> Result<(), String> {
+        sh(&self.folder, "rm -f fill.*; sync")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let point = self.folder.display().to_string();
+        let _ = sh(Path::new("/"), &format!("umount {point} || umount -l {point}"));
+    }
+}
+
+/// Makes sure that programs are there.
+fn require(programs: &[&str], install: bool) -> Result<(), String> {
+    for program in programs {
+        if sh(Path::new("/"), &format!("command -v {program}")).is_ok() {
+            continue;
+        }
+        let package = TOOLS.iter().find(|(name, _)| name == program).map_or("", |tool| tool.1);
+        if !install {
+            return Err(format!("{program} is missing: install the Debian package {package}"));
+        }
+        eprintln!("{program} is missing: installing the Debian package {package}");
+        let script = format!("DEBIAN_FRONTEND=noninteractive apt-get install -y {package}");
+        sh(Path::new("/"), &script)?;
+    }
+    Ok(())
 }
 
 fn sh(folder: &Path, script: &str) -> Result<(), String> {

@@ -11,6 +11,7 @@ use plimsoll_model::time::ManualClock;
 use plimsoll_store::{Appended, Store, StoreOptions};
 use plimsoll_wire::{FrameEncoder, FrameLimits};
 
+use crate::crash::process::Orders;
 use crate::crash::rows;
 
 /// Frames that wait for their acknowledgement at the same time.
@@ -23,36 +24,48 @@ pub fn options(folder: &Path) -> StoreOptions {
     options.head_bytes_max = 64 << 10;
     options.flush_age = Duration::from_millis(150);
     options.disk_free_bytes_min = 0;
+    options.compact_interval = Some(Duration::from_millis(100));
     options
 }
 
-/// Writes frames from number `first` on until it is killed, or `frames_max` are written.
+/// Writes frames as ordered until it is killed, or `frames_max` are written.
+///
+/// Prints `ready`, the number of each acknowledged frame, `twice` for a frame sent again that was
+/// kept again, and `refused` for each time the store had no room.
 ///
 /// # Errors
 ///
-/// A sentence that says what the store refused.
-pub fn run(folder: &Path, first: u64, frames_max: u64) -> Result<(), String> {
+/// A sentence that says what the store refused for good.
+pub fn run(folder: &Path, orders: &Orders, frames_max: u64) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime.block_on(write(folder, first, frames_max))
+    runtime.block_on(write(folder, orders, frames_max))
 }
 
-async fn write(folder: &Path, first: u64, frames_max: u64) -> Result<(), String> {
+async fn write(folder: &Path, orders: &Orders, frames_max: u64) -> Result<(), String> {
     let clock = Arc::new(ManualClock::new(rows::NOW_MS));
-    let store = Store::open(options(folder), clock).map_err(|error| error.to_string())?;
+    let mut options = options(folder);
+    options.disk_free_bytes_min = orders.disk_free_bytes_min;
+    let store = Store::open(options, clock).map_err(|error| error.to_string())?;
     let mut encoder =
         FrameEncoder::new(FrameLimits::default()).map_err(|error| error.to_string())?;
-    let mut next = first;
     say("ready")?;
-    while next < first + frames_max {
+    for n in &orders.again {
+        let frame = Bytes::from(rows::frame(&mut encoder, *n)?);
+        if append(&store, frame).await? == Kept::Now {
+            say("twice")?;
+        }
+    }
+    let mut next = orders.first;
+    while next < orders.first + frames_max {
         let mut waiting = tokio::task::JoinSet::new();
         for n in next..next + IN_FLIGHT {
             let frame = Bytes::from(rows::frame(&mut encoder, n)?);
             let store = store.clone();
-            waiting.spawn(async move { append(&store, frame).await.map(|()| n) });
+            waiting.spawn(async move { append(&store, frame).await.map(|_| n) });
         }
         while let Some(result) = waiting.join_next().await {
             let n = result.map_err(|error| error.to_string())??;
@@ -63,14 +76,23 @@ async fn write(folder: &Path, first: u64, frames_max: u64) -> Result<(), String>
     store.close().await.map_err(|error| error.to_string())
 }
 
-async fn append(store: &Store, frame: Bytes) -> Result<(), String> {
+/// When a frame was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Now,
+    Before,
+}
+
+async fn append(store: &Store, frame: Bytes) -> Result<Kept, String> {
     for _ in 0..10_000 {
         match store.append(vec![frame.clone()]).await {
             Ok(answers) => match answers.first() {
-                Some(Appended::New { .. } | Appended::Duplicate) => return Ok(()),
+                Some(Appended::New { .. }) => return Ok(Kept::Now),
+                Some(Appended::Duplicate) => return Ok(Kept::Before),
                 other => return Err(format!("a frame was refused: {other:?}")),
             },
             Err(error) if error.class() == ErrorClass::Busy => {
+                say("refused")?;
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             Err(error) => return Err(error.to_string()),

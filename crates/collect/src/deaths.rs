@@ -214,6 +214,7 @@ impl Deaths {
             let mut death = Death::new(known.subject.clone(), id.clone(), now_ms, now_ms);
             death.inferred = true;
             death.take(known);
+            death.duration_ms = death.duration();
             self.put(death);
         }
         self.gone(&id);
@@ -268,7 +269,8 @@ impl Death {
 
     /// Takes what was read of the run, and marks it as recorded.
     fn take(&mut self, known: &mut Known) {
-        let started_ms = known.facts.started_at_ms.filter(|started_ms| *started_ms <= self.ended_ms);
+        let started_ms =
+            known.facts.started_at_ms.filter(|started_ms| *started_ms <= self.ended_ms);
         // After a quick restart the numbers known are those of an earlier run.
         if known.unrecorded() {
             self.started_ms = started_ms.or(self.started_ms);

@@ -47,13 +47,14 @@ pub(crate) struct Name {
 impl Name {
     /// What may be kept of a container.
     pub(crate) fn new(facts: &ContainerFacts, restarts: u64, told_end_ms: Option<i64>) -> Self {
-        let mut facts = facts.clone();
+        let id = facts.id.to_string();
+        let mut facts = ContainerFacts { id: Arc::default(), ..facts.clone() };
         for (key, value) in &mut facts.labels {
             if redact::redacted(key, value) != value {
                 redact::REDACTED.clone_into(value);
             }
         }
-        Self { id: facts.id.to_string(), facts, restarts, told_end_ms }
+        Self { id, facts, restarts, told_end_ms }
     }
 
     /// The container again.

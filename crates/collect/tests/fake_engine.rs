@@ -171,7 +171,7 @@ async fn alone_a_start_without_an_engine_samples_under_the_names_known_last() {
         std::fs::write(path, text).unwrap();
     };
     plant(
-        "proc/self/mountinfo",
+        "proc/1/mountinfo",
         "35 25 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n",
     );
     plant("sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");

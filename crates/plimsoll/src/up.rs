@@ -232,7 +232,8 @@ fn store_options(settings: &Settings) -> StoreOptions {
             hour: days("hour_days"),
         },
         bytes_max: settings.is_given("storage", "bytes_max").then(|| storage("bytes_max")),
-        zstd_level_compact: i32::try_from(settings.int("storage", "zstd_level_compact")).unwrap_or(9),
+        zstd_level_compact: i32::try_from(settings.int("storage", "zstd_level_compact"))
+            .unwrap_or(9),
         compact_interval: Some(Duration::from_secs(storage("compact_interval_s"))),
         ..StoreOptions::new(settings.text("server", "data"))
     }

@@ -6,7 +6,7 @@
 //! Holds LIMIT (requests in progress, bodies, questions and their time are bounded) and GUARD
 //! (nothing here reaches an engine). Nothing here computes numbers: `ingest`, `query` and
 //! `store` do.
-//! Not here: authentication, the web page beyond a status page.
+//! Not here: authentication, the files of the web page (`plimsoll_ui`).
 
 mod ask;
 mod error;
@@ -24,6 +24,7 @@ mod prometheus;
 mod run;
 mod state;
 mod status;
+mod ui;
 
 pub use openapi::openapi_json;
 pub use state::{CollectorProbe, CollectorStatus, ServeLimits, Server, ServerParts};

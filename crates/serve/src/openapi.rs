@@ -35,6 +35,7 @@ use crate::{frames, health, history, inventory, metrics, page, prometheus, statu
         prometheus::find::series,
         prometheus::find::metadata,
         prometheus::federate::federate,
+        prometheus::read::read,
         openapi,
     ),
     tags(

@@ -1,7 +1,7 @@
-//! `GET /`: a page for a person: what this is, and how it is doing now. No script.
+//! `GET /plain`: a page for a person: what this is, and how it is doing now. No script.
 //!
 //! Keeps true: every text from a container is escaped.
-//! Not here: the web user interface.
+//! Not here: the web user interface (`ui`).
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ use crate::state::Server;
 /// A page that says what this is and how it is doing
 #[utoipa::path(
     get,
-    path = "/",
+    path = "/plain",
     tag = "operations",
     responses((status = 200, description = "It", body = String, content_type = "text/html"))
 )]

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::state::Server;
 use crate::{
-    frames, health, history, inventory, layers, metrics, openapi, page, prometheus, status,
+    frames, health, history, inventory, layers, metrics, openapi, page, prometheus, status, ui,
 };
 
 /// Paths the server answers, for counting: anything else counts as `other`.
@@ -30,6 +30,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/api/v1/query",
     "/api/v1/query_exemplars",
     "/api/v1/query_range",
+    "/api/v1/read",
     "/api/v1/rules",
     "/api/v1/series",
     "/api/v1/status",
@@ -39,19 +40,28 @@ pub(crate) const ROUTES: &[&str] = &[
     "/api/v1/status/runtimeinfo",
     "/api/v1/status/tsdb",
     "/api/v1/targets",
+    "/assets/{*path}",
+    "/container",
+    "/explore",
     "/federate",
     "/healthz",
+    "/icon.svg",
     "/metrics",
+    "/node",
     "/openapi.json",
     "/page.css",
+    "/plain",
     "/readyz",
+    "/service",
+    "/status",
 ];
 
 impl Server {
     /// The service, with all its layers.
     pub fn router(&self) -> Router {
         let router = Router::new()
-            .route("/", get(page::page))
+            .merge(ui::routes())
+            .route("/plain", get(page::page))
             .route("/page.css", get(page::css))
             .route("/api/v1/frames", post(frames::frames))
             .route("/api/v1/history", get(history::history))

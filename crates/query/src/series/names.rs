@@ -188,6 +188,11 @@ fn place(of_cadvisor: bool, rules: &LabelRules) -> (&str, (String, String)) {
     (job, around(instance, "node"))
 }
 
+/// Whether a name is none of node exporter's, so that dashboards expect it from cAdvisor.
+fn is_of_cadvisor(name: &str) -> bool {
+    !name.starts_with("node_") && !name.starts_with("process_")
+}
+
 /// What stands before and after `{name}` in a text.
 fn around(text: &str, name: &str) -> (String, String) {
     let parts = text.split_once(&format!("{{{name}}}"));
@@ -236,9 +241,7 @@ fn shown(table: &'static Table, index: usize, metric: &Metric, rules: &LabelRule
             Reading::Number { divide_by, null_as: is_limit(metric).then_some(0.0) }
         }
     };
-    let is_container = table.dimensions().contains(&Dimension::ContainerId);
-    let of_cadvisor = is_container || metric.alias.contains_key("cadvisor");
-    let (job, instance) = place(of_cadvisor, rules);
+    let (job, instance) = place(is_of_cadvisor(&metric.name), rules);
     Shown {
         id: 0,
         name: metric.name.clone(),
@@ -277,9 +280,7 @@ fn second(alias: &SeriesAlias, all: &[Shown], rules: &LabelRules) -> Vec<Shown> 
         } else {
             labels.clone_from(&alias.labels);
         }
-        // Names of node exporter stay with it, all others are cAdvisor's or the engine's.
-        let of_node = alias.name.starts_with("node_") || alias.name.starts_with("process_");
-        let (job, instance) = place(!of_node, rules);
+        let (job, instance) = place(is_of_cadvisor(&alias.name), rules);
         let fixed = fixed(&alias.name, &labels, job);
         Shown { name: alias.name.clone(), fixed, instance, ..same.clone() }
     };

@@ -9,6 +9,7 @@ pub(crate) mod federate;
 pub(crate) mod find;
 mod parameters;
 pub(crate) mod query;
+pub(crate) mod read;
 mod status;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use plimsoll_model::{Clock, ErrorClass, chain};
 use plimsoll_query::promql::{Interrupt, Limits, QueryError, SourceError, Stop};
 use plimsoll_query::series::StoreSource;
@@ -45,6 +46,7 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/tsdb", get(status::tsdb))
+        .route("/api/v1/read", post(read::read))
         .route("/federate", get(federate::federate))
         .route("/-/healthy", get(status::healthy))
         .route("/-/ready", get(status::ready))

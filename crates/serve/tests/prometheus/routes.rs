@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use plimsoll_model::Subject;
 use plimsoll_serve::ServeLimits;
 use serde_json::{Value, json};
@@ -206,6 +207,37 @@ async fn refusals_are_those_of_prometheus() {
     let answer = few.get("/api/v1/query?query=node_cpu_seconds_total").await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(answer.text().contains("more than 3 series"), "{}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_prometheus_reads_samples() {
+    let rig = rig(ServeLimits::default()).await;
+    let field = |number: u8, bytes: &[u8]| {
+        [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+    };
+    let time = |number: u8, mut value: u64| {
+        let mut bytes = vec![number << 3];
+        while value >= 0x80 {
+            bytes.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+            value >>= 7;
+        }
+        bytes.push(u8::try_from(value).unwrap());
+        bytes
+    };
+    let now_ms = u64::try_from(NOW_MS).unwrap();
+    let name = [field(2, b"__name__"), field(3, b"machine_memory_bytes")].concat();
+    let query = [time(1, now_ms - 15_000), time(2, now_ms), field(3, &name)].concat();
+    let body = snap::raw::Encoder::new().compress_vec(&field(1, &query)).unwrap();
+    let request = Request::post("/api/v1/read").body(Body::from(body)).unwrap();
+    let answer = rig.ask(request).await;
+    assert_eq!((answer.status, answer.kind.as_str()), (StatusCode::OK, "application/x-protobuf"));
+    let answer = snap::raw::Decoder::new().decompress_vec(&answer.body).unwrap();
+    let sample = [[0x09].as_slice(), &4_294_967_296_f64.to_le_bytes(), &time(2, now_ms - 10_000)];
+    let sample = field(2, &sample.concat());
+    assert!(answer.windows(sample.len()).any(|part| part == sample), "{answer:?}");
+    assert!(answer.windows(7).any(|part| part == b"n1:8080"));
+    let broken = Request::post("/api/v1/read").body(Body::from("x")).unwrap();
+    assert_eq!(rig.ask(broken).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,13 +5,14 @@
  *
  * Checks, at three widths, in light and dark: no error on the console, nothing refused by the
  * Content-Security-Policy, no request to another host, what each page must show, nothing wider
- * than the window, names with markup shown as text, the page's states without numbers, and what
+ * than the window, nothing that axe calls serious, names with markup shown as text, the page's states without numbers, and what
  * goes over the wire. Screenshots go to `target/ui-screenshots`.
  * `CHROMIUM` names another browser than `/usr/bin/chromium`.
  */
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import axe from "axe-core";
 import { chromium } from "playwright-core";
 
 const base = new URL(process.env.PLIMSOLL_URL ?? "http://127.0.0.1:7171/");
@@ -65,6 +66,16 @@ async function settled(page, path, shows) {
     /.{0,60}\b(NaN|undefined|null|\[object)\b.{0,60}/.exec(text)?.[0]}`);
 }
 
+/** What axe finds serious, with the elements it is about. */
+async function usable(page, path) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run(document));
+  const serious = violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160))}`);
+  assert.deepEqual(serious, [], `${path} by axe`);
+}
+
 async function fits(page, path) {
   const [wide, seen] = await page.evaluate(() => [
     document.documentElement.scrollWidth, document.documentElement.clientWidth,
@@ -115,6 +126,7 @@ async function everyPage() {
           path: `${folder}/${name}-${width}.png`, fullPage: isWide || name !== "node",
         });
         await fits(page, name);
+        if (width !== 390) await usable(page, name);
         assert.deepEqual(wrong, [], `${name} at ${width} px`);
       }
       await close();
@@ -210,7 +222,7 @@ async function choosing() {
   await page.waitForURL((url) => !url.searchParams.has("from"));
   await page.getByRole("button", { name: "By replica" }).press("Enter");
   await has(page, "split", "replica");
-  await page.getByRole("button", { name: /Times are in/ }).click();
+  await page.getByRole("button", { name: "Local", exact: true }).click();
   await has(page, "tz", "utc");
   await page.getByRole("button", { name: /Theme/ }).click();
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");

@@ -64,7 +64,7 @@ impl Rig {
     ///
     /// A sentence that names the command that failed, or what `look` said.
     pub fn cut<T>(&mut self, look: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
-        sh(&self.folder, "cp --reflink=always host/disk.img host/snapshot.img")?;
+        self.snapshot()?;
         // XFS refuses a second file system with the id of one that is mounted.
         let unnamed = if self.is_xfs() { ",nouuid" } else { "" };
         let options = format!("{}{unnamed}", self.options);
@@ -73,6 +73,26 @@ impl Rig {
         self.unmount_last();
         sh(&self.folder, "rm host/snapshot.img")?;
         result
+    }
+
+    /// Keeps what the disk holds at this moment.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the command that failed.
+    pub fn snapshot(&self) -> Result<(), String> {
+        sh(&self.folder, "cp --reflink=always host/disk.img host/snapshot.img")
+    }
+
+    /// Mounts what [`Rig::snapshot`] kept where the disk was mounted, instead of it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the command that failed.
+    pub fn put_snapshot_in_place(&mut self) -> Result<(), String> {
+        self.unmount_last();
+        let options = self.options.clone();
+        self.mount_with("host/snapshot.img", "guest", &options)
     }
 
     fn is_xfs(&self) -> bool {

@@ -158,10 +158,7 @@ async fn run(arguments: Arguments) -> Result<(), AgentError> {
     tracing::info!(frames = shipped.frames_acknowledged, spool_frames, "agent ended");
     let left = u64::try_from(shipped.queue_frames).unwrap_or(u64::MAX).saturating_add(spool_frames);
     if arguments.once && (left > 0 || shipped.frames_dropped > 0) {
-        return Err(AgentError::Unsent {
-            frames: left,
-            dropped: shipped.frames_dropped,
-        });
+        return Err(AgentError::Unsent { frames: left, dropped: shipped.frames_dropped });
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ struct Run {
 }
 
 /// What says that memory was short.
+#[expect(clippy::struct_excessive_bools, reason = "independent witnesses")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Evidence {
     event: bool,

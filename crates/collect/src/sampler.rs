@@ -54,6 +54,7 @@ struct Totals {
 }
 
 /// The state of a running collector.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by itself")]
 pub(crate) struct Sampler {
     options: CollectOptions,
     clock: Arc<dyn Clock>,
@@ -115,6 +116,7 @@ impl Sampler {
         let started_at_ms = parts.clock.now_ms();
         let permits = Arc::new(Semaphore::new(parts.facts.stats_concurrency(options.concurrency)));
         let names = parts.names.unwrap_or_default();
+        let started_nano = parts.facts.time_nano;
         let known = names.containers.into_iter().map(|name| {
             let known = Known::from_disk(name, &parts.node);
             (known.facts.id.clone(), known)
@@ -151,7 +153,8 @@ impl Sampler {
             started_at_ms,
             totals: Totals::default(),
             deaths: Deaths::default(),
-            last_event_nano: names.last_event_nano,
+            // Events are asked for from the start on, even if none ever comes.
+            last_event_nano: names.last_event_nano.or(started_nano),
             names_are_old: true,
             names_at_ms: 0,
         }
@@ -249,7 +252,9 @@ impl Sampler {
                 self.settled = true;
                 let known = self.known.values().filter(|known| known.from_disk);
                 let gone: Vec<_> = known.map(|known| known.facts.id.clone()).collect();
-                gone.iter().for_each(|id| self.gone(id));
+                for id in &gone {
+                    self.gone(id);
+                }
             }
             Notice::Failed => self.totals.errors += 1,
         }

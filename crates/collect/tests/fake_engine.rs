@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use plimsoll_collect::{CollectError, CollectOptions, Collector, SourceChoice};
 use plimsoll_fleetsim::engine::NodeView;
 use plimsoll_fleetsim::{Cgroup, FakeEngine, Fleet, FleetConfig};
@@ -196,8 +198,76 @@ async fn alone_a_start_without_an_engine_samples_under_the_names_known_last() {
             }
         }
         let node = batches.iter().find(|batch| batch.table().name() == "node").unwrap();
-        use arrow_array::cast::AsArray as _;
         let up = node.column_named("engine_up").unwrap();
-        assert_eq!(up.as_primitive::<arrow_array::types::Int64Type>().value(0), 0);
+        assert_eq!(up.as_primitive::<Int64Type>().value(0), 0);
     }
+}
+
+/// Container and exit code of every event row with this action, with how often it came.
+fn ends(batches: &[Batch], action: &str) -> BTreeMap<(String, i64), usize> {
+    let mut found = BTreeMap::new();
+    for batch in batches.iter().filter(|batch| batch.table().name() == "event") {
+        let subjects = batch.subjects();
+        let codes = batch.column_named("exit_code").map(AsArray::as_primitive::<Int64Type>);
+        for row in (0..batch.num_rows()).filter(|row| subjects.key(1, *row) == action) {
+            let code = codes.map_or(-1, |codes| codes.value(row));
+            *found.entry((subjects.key(2, row).to_owned(), code)).or_default() += 1;
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_run_that_ended_while_no_collector_ran_has_one_record() {
+    let (fleet, now_ms) = fleet(Cgroup::V2);
+    let node = fleet.nodes()[0].hostname.clone();
+    let truth = plimsoll_fleetsim::Truth::empty(&fleet);
+    // Long enough that something happened, short enough that the engine remembers all of it.
+    let deaths_until =
+        |later_ms: i64| truth.deaths(plimsoll_fleetsim::Scope::Node(&node), now_ms + 1, later_ms);
+    let events_until = |later_ms: i64| {
+        let told = |event: &&plimsoll_fleetsim::Event| (now_ms..later_ms).contains(&event.time_ms);
+        fleet.events().iter().filter(told).count()
+    };
+    let steps = (1..200).map(|step| now_ms + step * 600_000);
+    let later_ms = steps.take_while(|ms| events_until(*ms) < 120).last().unwrap();
+    let mut expected = BTreeMap::new();
+    for death in deaths_until(later_ms) {
+        *expected.entry((death.container_id, death.cause.exit_code())).or_default() += 1;
+    }
+    assert!(!expected.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engine.sock");
+    let at_ms = Arc::new(std::sync::atomic::AtomicI64::new(now_ms));
+    let clock = at_ms.clone();
+    let view = NodeView { fleet: fleet.clone(), node: 0 };
+    let now = move || clock.load(std::sync::atomic::Ordering::SeqCst);
+    let _engine = FakeEngine::serve(&path, view, Arc::new(now)).unwrap();
+    one_round(folder.path(), now_ms, SourceChoice::Auto).await;
+    at_ms.store(later_ms, std::sync::atomic::Ordering::SeqCst);
+    let options = CollectOptions {
+        docker_host: Some(format!("unix://{}", path.display())),
+        interval: Duration::from_secs(1),
+        root: folder.path().to_owned(),
+        state: Some(folder.path().join("state")),
+        ..CollectOptions::default()
+    };
+    let clock = Arc::new(ManualClock::new(later_ms));
+    let collector = Collector::connect(options, clock).await.unwrap();
+    let (out, mut inbox) = mpsc::channel(1_000);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(collector.run(out, stop.clone()));
+    let mut batches = Vec::new();
+    let reading = async {
+        while let Some(batch) = inbox.recv().await {
+            batches.push(batch);
+            if ends(&batches, "die").values().sum::<usize>() >= expected.values().sum() {
+                stop.cancel();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), reading).await.unwrap();
+    running.await.unwrap();
+    assert_eq!(ends(&batches, "die"), expected);
+    assert_eq!(ends(&batches, "death"), expected);
 }

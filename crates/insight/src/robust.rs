@@ -95,9 +95,8 @@ pub fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> Option<KolmogorovSmirno
         real(sorted.partition_point(|value| *value <= at)) / real(sorted.len())
     };
     let points = left.iter().chain(&right);
-    let distance = points
-        .map(|at| (share(&left, *at) - share(&right, *at)).abs())
-        .fold(0.0, f64::max);
+    let distance =
+        points.map(|at| (share(&left, *at) - share(&right, *at)).abs()).fold(0.0, f64::max);
     let (n, m) = (real(left.len()), real(right.len()));
     let root = (n * m / (n + m)).sqrt();
     let lambda = (root + 0.12 + 0.11 / root) * distance;

@@ -32,8 +32,38 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Say what retention would take now.
+    Retention {
+        #[command(flatten)]
+        server: ServerFlag,
+        /// Only say what would go; nothing is done. The server does it by itself in time.
+        #[arg(long, required = true)]
+        dry_run: bool,
+    },
+    /// Delete a range of time of what selectors choose.
+    Delete {
+        #[command(flatten)]
+        server: ServerFlag,
+        /// Which rows: `{stack="batch"}`.
+        #[arg(required = true, value_name = "SELECTOR")]
+        selectors: Vec<String>,
+        /// Start of the range: RFC 3339, Unix seconds, or relative such as `-2d`.
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        from: String,
+        /// End of the range, exclusive.
+        #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
+        to: String,
+    },
     /// Say which version this is.
     Version,
+}
+
+/// Which server is asked.
+#[derive(Debug, Args)]
+pub(crate) struct ServerFlag {
+    /// Address of a running server.
+    #[arg(long, value_name = "URL", env = "PLIMSOLL_URL", default_value = "http://127.0.0.1:7117")]
+    pub(crate) server: String,
 }
 
 /// What to do with the settings.

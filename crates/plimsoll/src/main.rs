@@ -4,6 +4,7 @@
 //! Not here: what the parts do (the other crates).
 
 mod cli;
+mod keep;
 mod live;
 mod local;
 mod logging;
@@ -31,6 +32,8 @@ enum Failure {
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
     Up(#[from] up::UpError),
+    #[error(transparent)]
+    Keep(#[from] keep::KeepError),
     #[error("cannot start the threads of the program")]
     Runtime { source: std::io::Error },
     #[error("cannot write to the terminal")]
@@ -63,6 +66,10 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
                 ConfigCommand::Show => terminal.text(&settings.show()).map_err(told),
                 ConfigCommand::Check => terminal.line("the configuration is fine").map_err(told),
             }
+        }
+        Command::Retention { server, dry_run: _ } => Ok(keep::dry_run(&server.server, terminal)?),
+        Command::Delete { server, selectors, from, to } => {
+            Ok(keep::delete(&server.server, selectors, from, to, terminal)?)
         }
         Command::Up(flags) => {
             let overrides = flags.overrides();

@@ -14,6 +14,7 @@ use plimsoll_fleetsim::ConfigError;
 use plimsoll_ingest::{Ingest, IngestLimits};
 use plimsoll_model::{Batch, BatchError, Clock, SystemClock};
 use plimsoll_serve::{CollectorProbe, CollectorStatus, ServeLimits, Server, ServerParts};
+use plimsoll_store::retention::Rule;
 use plimsoll_store::{RetentionOptions, Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -231,6 +232,10 @@ fn store_options(settings: &Settings) -> StoreOptions {
             five_minute: days("five_minute_days"),
             hour: days("hour_days"),
         },
+        retention_rules: settings
+            .list("retention", "rules")
+            .filter_map(|rule| Rule::parse(rule).ok())
+            .collect(),
         bytes_max: settings.is_given("storage", "bytes_max").then(|| storage("bytes_max")),
         zstd_level_compact: i32::try_from(settings.int("storage", "zstd_level_compact"))
             .unwrap_or(9),

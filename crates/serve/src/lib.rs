@@ -21,6 +21,7 @@ mod openapi;
 mod page;
 mod parameters;
 mod prometheus;
+mod retention;
 mod run;
 mod state;
 mod status;

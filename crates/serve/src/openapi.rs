@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use crate::{frames, health, history, inventory, metrics, page, prometheus, status};
+use crate::{frames, health, history, inventory, metrics, page, prometheus, retention, status};
 
 /// Everything the server answers.
 #[derive(OpenApi)]
@@ -24,6 +24,8 @@ use crate::{frames, health, history, inventory, metrics, page, prometheus, statu
         history::history,
         inventory::inventory,
         status::status,
+        retention::retention,
+        retention::delete,
         health::healthz,
         health::readyz,
         metrics::metrics,

@@ -6,12 +6,13 @@ use std::future::Future;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 
 use crate::state::Server;
 use crate::{
-    frames, health, history, inventory, layers, metrics, openapi, page, prometheus, status, ui,
+    frames, health, history, inventory, layers, metrics, openapi, page, prometheus, retention,
+    status, ui,
 };
 
 /// Paths the server answers, for counting: anything else counts as `other`.
@@ -31,6 +32,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/api/v1/query_exemplars",
     "/api/v1/query_range",
     "/api/v1/read",
+    "/api/v1/retention",
     "/api/v1/rules",
     "/api/v1/series",
     "/api/v1/status",
@@ -66,6 +68,8 @@ impl Server {
             .route("/api/v1/frames", post(frames::frames))
             .route("/api/v1/history", get(history::history))
             .route("/api/v1/inventory", get(inventory::inventory))
+            .route("/api/v1/retention", get(retention::retention))
+            .route("/api/v1/series", delete(retention::delete))
             .route("/api/v1/status", get(status::status))
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))

@@ -228,7 +228,7 @@ async fn operations_answer_and_every_answer_is_guarded() {
     let (_dir, router) = filled().await;
     let status = get(&router, "/api/v1/status").await.json();
     assert_eq!(status["data"]["ingest"]["frames_new"], 2);
-    for path in ["/healthz", "/readyz", "/openapi.json", "/", "/page.css", "/nothing"] {
+    for path in ["/healthz", "/readyz", "/openapi.json", "/", "/plain", "/page.css", "/nothing"] {
         let answer = get(&router, path).await;
         assert_eq!(answer.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
         let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
@@ -237,7 +237,7 @@ async fn operations_answer_and_every_answer_is_guarded() {
         let head = ask(&router, Request::head(path).body(Body::empty()).unwrap()).await;
         assert_eq!((head.status, head.body.len()), (answer.status, 0), "{path}");
     }
-    let page = get(&router, "/").await;
+    let page = get(&router, "/plain").await;
     assert!(page.text().contains("2 containers of 1 services run on 1 nodes"), "{}", page.text());
     assert!(!page.text().contains("<script"));
     let metrics = get(&router, "/metrics").await;

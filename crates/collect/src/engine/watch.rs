@@ -28,6 +28,8 @@ use crate::backoff::Backoff;
 
 /// How much earlier than the last event seen the stream is taken up again, in nanoseconds.
 const OVERLAP_NANO: i64 = 2_000_000_000;
+/// The same where it has to be seen whether the engine still has the events of before.
+const PROOF_OVERLAP_NANO: i64 = 3_600_000_000_000;
 /// Events that are remembered to tell repeated ones.
 const REMEMBERED_EVENTS_MAX: usize = 2_048;
 /// Pings in a row that may fail before the connection is made anew.
@@ -95,6 +97,10 @@ pub(crate) struct Watcher {
     was_lost: bool,
     settled: bool,
     unproven: Option<Unproven>,
+    /// Whether no event was ever asked for.
+    is_new: bool,
+    /// Events up to here were told before; engine's clock.
+    skip_until_nano: i64,
 }
 
 /// The engine has not shown yet that it still has the events since the last one seen. It does so
@@ -119,8 +125,10 @@ impl Watcher {
             clock,
             inventory,
             seen: Seen::default(),
-            last_nano,
+            is_new: last_nano.is_none(),
+            skip_until_nano: i64::MIN,
             was_lost: last_nano.is_some(),
+            last_nano,
             settled: false,
             unproven: None,
         }
@@ -174,13 +182,16 @@ impl Watcher {
         stop: &CancellationToken,
     ) -> End {
         let now_nano = self.clock.now_ms().saturating_mul(1_000_000);
-        let since = self.last_nano.map(|last| last.saturating_sub(OVERLAP_NANO));
-        let since = since.or(facts.time_nano).unwrap_or(now_nano);
+        let last = self.last_nano.or(facts.time_nano).unwrap_or(now_nano);
+        // From the start on, so that another start can take up where this one ended.
+        self.last_nano = Some(last);
+        self.skip_until_nano = last.saturating_sub(OVERLAP_NANO);
+        let overlap = if self.was_lost { PROOF_OVERLAP_NANO } else { OVERLAP_NANO };
+        let since = if self.is_new { last } else { last.saturating_sub(overlap) };
+        self.is_new = false;
         let mut events = Box::pin(engine.events(since));
-        self.unproven = self.was_lost.then(|| Unproven {
-            last_nano: self.last_nano.unwrap_or(since),
-            until: Instant::now() + PROOF_WAIT,
-        });
+        self.unproven =
+            self.was_lost.then(|| Unproven { last_nano: last, until: Instant::now() + PROOF_WAIT });
         let mut session = Session::new(engine, Arc::new(facts));
         if self.tell(session.up()).await.is_none() {
             return End::Stopped;
@@ -298,6 +309,9 @@ impl Watcher {
             self.unproven = None;
         } else {
             self.lost_events(message.time_nano).await?;
+        }
+        if message.time_nano.is_some_and(|nano| nano < self.skip_until_nano) {
+            return Some(());
         }
         if let Some(nano) = message.time_nano {
             self.last_nano = Some(self.last_nano.map_or(nano, |last| last.max(nano)));

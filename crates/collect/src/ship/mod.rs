@@ -153,10 +153,16 @@ impl ShipError {
 
 /// A request in progress: what it holds.
 struct Posting {
+    part: Part,
+    verdict: BoxFuture<'static, Verdict>,
+}
+
+/// The frames at the front of where they wait.
+#[derive(Debug, Clone, Copy)]
+struct Part {
     from: From,
     frames: usize,
     rows: u64,
-    verdict: BoxFuture<'static, Verdict>,
 }
 
 /// Where the frames of a request wait.
@@ -266,7 +272,7 @@ impl Shipper {
                     wait_until = None;
                 },
                 verdict = next(&mut posting) => if let Some(done) = posting.take() {
-                    let pause = self.judge(&done, verdict).await;
+                    let pause = self.judge(done.part, verdict).await;
                     wait_until = pause.map(|pause| Instant::now() + pause);
                 },
                 () = until(self.sync_at), if self.sync_at.is_some() => self.sync().await,
@@ -343,11 +349,11 @@ impl Shipper {
         };
         let (door, clock) = (self.door.clone(), self.clock.clone());
         let verdict = async move { door.post(body, &*clock).await }.boxed();
-        Some(Posting { from, frames, rows, verdict })
+        Some(Posting { part: Part { from, frames, rows }, verdict })
     }
 
     /// Acts on what came of a request; returns how long to wait before the next one.
-    async fn judge(&mut self, done: &Posting, verdict: Verdict) -> Option<Duration> {
+    async fn judge(&mut self, done: Part, verdict: Verdict) -> Option<Duration> {
         let sent = done.frames;
         match verdict {
             Verdict::Taken { rejected, offset_ms } => {
@@ -404,7 +410,7 @@ impl Shipper {
     }
 
     /// Takes the frames of a request out of where they waited.
-    async fn remove(&mut self, done: &Posting) -> Vec<Waiting> {
+    async fn remove(&mut self, done: Part) -> Vec<Waiting> {
         let singly = self.singly_of(done.from);
         *singly = singly.saturating_sub(done.frames);
         match done.from {
@@ -464,9 +470,9 @@ impl Shipper {
 
 /// Frames at the front of the queue that are on their way, and whether those of the spool are.
 fn on_the_way(posting: Option<&Posting>) -> (usize, bool) {
-    match posting {
-        Some(Posting { from: From::Memory, frames, .. }) => (*frames, false),
-        Some(Posting { from: From::Disk, .. }) => (0, true),
+    match posting.map(|posting| posting.part) {
+        Some(Part { from: From::Memory, frames, .. }) => (frames, false),
+        Some(Part { from: From::Disk, .. }) => (0, true),
         None => (0, false),
     }
 }

@@ -9,10 +9,10 @@ use bytes::{Bytes, BytesMut};
 use plimsoll_model::{Batch, chain};
 use tokio::time::Instant;
 
+use super::Shipper;
 use super::queue::Waiting;
 use super::sender::Ids;
 use super::spool::{Spool, merge};
-use super::Shipper;
 
 /// Longest time until a spooled frame is safe; a promise is a second.
 const SYNC_AFTER: Duration = Duration::from_millis(500);
@@ -163,7 +163,9 @@ impl Shipper {
             [only] => only.frame.clone(),
             several => {
                 let mut body = BytesMut::new();
-                several.iter().for_each(|frame| body.extend_from_slice(&frame.frame));
+                for frame in several {
+                    body.extend_from_slice(&frame.frame);
+                }
                 body.freeze()
             }
         };

@@ -206,10 +206,10 @@ async fn what_waited_is_sent_beside_new_frames_two_rows_for_one() {
         shipper.take(&batch(3), 0, false).await;
         new_rows += 3;
         while let Some(posting) = shipper.post(false).await {
-            if posting.from == From::Disk {
-                old_rows += posting.rows;
+            if posting.part.from == From::Disk {
+                old_rows += posting.part.rows;
             }
-            shipper.judge(&posting, Verdict::Taken { rejected: 0, offset_ms: None }).await;
+            shipper.judge(posting.part, Verdict::Taken { rejected: 0, offset_ms: None }).await;
         }
         assert!(old_rows <= 2 * new_rows + 5, "{old_rows} beside {new_rows}");
     }

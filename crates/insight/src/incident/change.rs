@@ -131,7 +131,8 @@ fn came_back(before: &[f64], middle: f64, after: &[f64], length: usize) -> bool 
     let (Some(was), Some(is)) = (median(before), median(after)) else { return true };
     let spread = spread_of_windows(before, length, was).unwrap_or(0.0);
     let moved = (is - was).abs();
-    moved <= RETURNED_Z_MAX * spread.hypot(0.05) || moved <= RETURNED_SHARE_MAX * (middle - was).abs()
+    moved <= RETURNED_Z_MAX * spread.hypot(0.05)
+        || moved <= RETURNED_SHARE_MAX * (middle - was).abs()
 }
 
 /// Spread of the medians of all stretches of `length` samples around the median of all.
@@ -178,8 +179,7 @@ mod tests {
     }
 
     fn change(before: &[f64], window: &[f64], after: &[f64]) -> Change {
-        let window: Vec<(i64, f64)> =
-            (0..).step_by(1_000).zip(window.iter().copied()).collect();
+        let window: Vec<(i64, f64)> = (0..).step_by(1_000).zip(window.iter().copied()).collect();
         change_of(&Samples { before, window: &window, after }, 1.0).unwrap()
     }
 

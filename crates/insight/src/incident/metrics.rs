@@ -3,8 +3,11 @@
 //! Metrics that measure one thing twice (bytes and operations, use and pressure) are of one
 //! family, and only the loudest of a family counts: agreeing with oneself is no evidence.
 //!
-//! Use of a resource that rises is weighed twice as much as anything that falls: what breaks
-//! burns, spins or swells, while those it served run out of work.
+//! Weights are priors about cause and effect. CPU and memory are a container's own doing and
+//! count whole; traffic and IO are work that others bring and count half. What falls counts half
+//! of what rises: what breaks burns, spins or swells, and those around it run out of work.
+
+use super::change::Direction;
 
 /// What a metric says something about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -26,13 +29,19 @@ pub enum Family {
     Tasks,
 }
 
-/// Number of families.
-pub(super) const FAMILIES: usize = 7;
-
-/// Weight of what rises and of what falls.
-pub(super) const WEIGHT_UP: f64 = 1.0;
-/// See [`WEIGHT_UP`].
-pub(super) const WEIGHT_DOWN: f64 = 0.5;
+impl Family {
+    /// How much a change of this family counts; see the module's head.
+    pub fn weight(self, direction: Direction) -> f64 {
+        let own = match self {
+            Self::Cpu | Self::Memory => 1.0,
+            Self::Read | Self::Write | Self::Receive | Self::Transmit | Self::Tasks => 0.5,
+        };
+        match direction {
+            Direction::Up => own,
+            Direction::Down => own * 0.5,
+        }
+    }
+}
 
 /// One metric that is looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +89,13 @@ const OPERATIONS: (f64, &str, f64) = (1.0, "per_second", 0.5);
 pub const WATCHED: &[Watched] = &[
     rate("cpu", "CPU", ("container", "cpu_usage_us"), TIME, Family::Cpu),
     rate("cpu_throttled", "CPU throttling", ("container", "cpu_throttled_us"), SHARE, Family::Cpu),
-    rate("cpu_waiting", "waiting for CPU", ("container", "cpu_pressure_some_us"), SHARE, Family::Cpu),
+    rate(
+        "cpu_waiting",
+        "waiting for CPU",
+        ("container", "cpu_pressure_some_us"),
+        SHARE,
+        Family::Cpu,
+    ),
     Watched {
         name: "memory",
         words: "memory",

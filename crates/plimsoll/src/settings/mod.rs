@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use plimsoll_query::nearest::nearest;
+use plimsoll_store::retention::Rule;
 use toml::Value;
 
 use schema::{Key, Schema};
@@ -239,6 +240,20 @@ impl Settings {
                 });
             }
         }
+        for rule in self.list("retention", "rules") {
+            if let Err(error) = Rule::parse(rule) {
+                let given = self.given.get(&("retention".to_owned(), "rules".to_owned()));
+                return Err(SettingsError::Value {
+                    origin: given.map_or("default".to_owned(), |given| given.origin.clone()),
+                    key: "retention.rules".to_owned(),
+                    found: rule.to_owned(),
+                    allowed: format!(
+                        "a selector and ages such as {{stack=\"batch\"}} raw=2d ({})",
+                        plimsoll_model::chain(&error)
+                    ),
+                });
+            }
+        }
         Ok(())
     }
 
@@ -277,6 +292,12 @@ impl Settings {
     /// A number that is a count or a size.
     pub(crate) fn count(&self, section: &str, key: &str) -> usize {
         usize::try_from(self.int(section, key)).unwrap_or(0)
+    }
+
+    /// The texts of a list.
+    pub(crate) fn list(&self, section: &str, key: &str) -> impl Iterator<Item = &str> {
+        let values = self.value(section, key).and_then(Value::as_array);
+        values.into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// All settings as TOML, with where each comes from.

@@ -67,7 +67,7 @@ fn add_stretches(of: &SeriesRows, columns: usize, gap_max_ms: i64, all: &mut Vec
 }
 
 /// Sorted stretches with those that are not a gap apart made one.
-fn merged(sorted: &[Stretch], gap_max_ms: i64) -> Vec<Stretch> {
+pub(super) fn merged(sorted: &[Stretch], gap_max_ms: i64) -> Vec<Stretch> {
     let mut out: Vec<Stretch> = Vec::new();
     for next in sorted {
         match out.last_mut() {
@@ -100,6 +100,11 @@ impl Cover {
         };
         let covered = stretches.iter().map(|stretch| inside(stretch.first_ms, stretch.end_ms));
         Self { lived_ms, covered_ms: covered.fold(0, i64::saturating_add) }
+    }
+
+    /// The same life with this much less of it covered.
+    pub(super) fn without(self, gap_ms: i64) -> Self {
+        Self { covered_ms: self.covered_ms.saturating_sub(gap_ms).max(0), ..self }
     }
 
     pub(super) fn add(&mut self, other: Self) {

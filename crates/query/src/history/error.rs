@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plimsoll_model::ErrorClass;
-use plimsoll_store::{ScanError, ScanLimits};
+use plimsoll_store::{RollupError, ScanError, ScanLimits};
 use plimsoll_window::StepsError;
 
 /// What one question may cost (`[query]` in plimsoll.toml).
@@ -42,6 +42,14 @@ pub enum QueryError {
         /// What the store said.
         source: ScanError,
     },
+    /// The store cannot read windows of what is asked for.
+    #[error("cannot read the windows of {table}")]
+    Windows {
+        /// The table.
+        table: &'static str,
+        /// What the store said.
+        source: RollupError,
+    },
     /// The range and step make no grid.
     #[error("the range cannot be cut into steps")]
     Steps(#[from] StepsError),
@@ -62,6 +70,7 @@ impl QueryError {
         match self {
             Self::Scan { source: ScanError::Stopped, .. } | Self::Stopped => ErrorClass::Busy,
             Self::Scan { source, .. } => source.class(),
+            Self::Windows { source, .. } => source.class(),
             Self::Steps(_) => ErrorClass::Invalid,
             Self::Points { .. } => ErrorClass::Limited,
         }

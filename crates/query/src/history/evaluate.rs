@@ -1,27 +1,32 @@
-//! Answers a history question from one scan of the store.
+//! Answers a history question from rows of the store, as collected or in windows.
 //!
 //! The rows of a subject (a container, a node; one device of it where the question groups by
 //! device) are folded into one value per step and field, then subjects come together in groups.
-//! Not here: reading the question (`history::request`), the arithmetic (`history::fold`).
+//! Not here: reading the question (`history::request`), the arithmetic (`history::fold`,
+//! `history::windows`), when windows are read (`history::rolled`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use plimsoll_model::{Dimension, Kind, Table, TimeRange};
-use plimsoll_store::{Scan, ScanError, ScanRequest, SeriesKey, SeriesRows, Store};
+use plimsoll_model::{Kind, Subject, Table, TimeRange};
+use plimsoll_store::{Resolution, Scan, ScanError, ScanRequest, SeriesKey, SeriesRows, Store};
 use plimsoll_window::{GAP_MAX_MS, Steps};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::answer::{FIELD_LABEL, HistoryAnswer, HistoryField, HistoryGap, SERIES_GAPS_MAX};
-use super::coverage::{Cover, Union, gap_max_ms, gaps, stretches};
+use super::answer::HistoryAnswer;
+use super::coverage::{Stretch, gap_max_ms, stretches};
 use super::fold::Fold;
 use super::groups::Groups;
-use super::{FieldChoice, GroupLabel, HistoryLimits, HistoryRequest, QueryError, Reading, Stat};
+use super::rolled::{self, Choice, Rolled, Source};
+use super::told::Told;
+use super::{FieldChoice, GroupLabel, HistoryLimits, HistoryRequest, QueryError, Reading};
 use crate::container_labels::{ContainerLabels, container_labels_of, label_value};
 
 /// Answers a history question. Blocks: call it where blocking is allowed.
 ///
-/// No matching row gives an answer without groups.
+/// No matching row gives an answer without groups. Long steps, and time of which raw rows are past
+/// their age, are read from windows as far as those are kept; `resolution` and `warnings` say so.
 ///
 /// # Errors
 ///
@@ -31,10 +36,30 @@ pub fn history(
     request: &HistoryRequest,
     limits: &HistoryLimits,
 ) -> Result<HistoryAnswer, QueryError> {
-    history_of(|scan| store.scan(scan), request, limits)
+    let scan = |scan: &ScanRequest| store.scan(scan);
+    let choice = Choice::of(request, store.raw_from_ms(request.metric.table));
+    let mut asked = Asked::new(scan, request, limits)?;
+    let windows = match choice.source {
+        Source::Raw => None,
+        Source::Windows | Source::WindowsBefore(_) => rolled::read(store, &asked, request, limits)?,
+    };
+    let too_many = windows.is_none() && choice.source != Source::Raw;
+    match (windows, choice.source) {
+        (Some(windows), Source::Windows) => asked.add_windows(windows, None)?,
+        (Some(windows), Source::WindowsBefore(until_ms)) => {
+            asked.add_windows(windows, Some((asked.scan(scan)?, until_ms)))?;
+        }
+        _ => {
+            let found = asked.scan(scan)?;
+            asked.add_raw(found)?;
+        }
+    }
+    let mut answer = asked.finish();
+    answer.warnings.extend(choice.warning(request, too_many));
+    Ok(answer)
 }
 
-/// As [`history`], from any source of rows that keeps the contract of a scan.
+/// As [`history`], from raw rows of any source that keeps the contract of a scan.
 ///
 /// # Errors
 ///
@@ -44,39 +69,177 @@ pub fn history_of(
     request: &HistoryRequest,
     limits: &HistoryLimits,
 ) -> Result<HistoryAnswer, QueryError> {
-    let range = request.range;
-    let steps = Steps::new(range.start_ms, range.end_ms, request.step_ms)?;
-    let labels = labels_needed(&scan, request, limits)?;
-    let plan = Plan::new(request);
-    let table = request.metric.table;
-    let found = scan(&plan.scan_request(request, limits))
-        .map_err(|source| QueryError::Scan { table: table.name(), source })?;
-    let renamed = renamed(&found.series);
-    let mut groups = Groups::new(steps.len(), plan.fields.len(), request.across);
-    let mut told = Told::new(request);
-    for subject in found.series.chunk_by(|one, next| one.key.subject == next.key.subject) {
-        limits.check_stop()?;
-        let Some(key) = subject.first().map(|series| &series.key) else { continue };
-        let of_container = labels.get(&key.subject.container_id);
-        let label = |name: &str| of_container.map_or("", |labels| label_value(labels, name));
-        if !request.label_filters.accepts(label) {
-            continue;
+    let mut asked = Asked::new(&scan, request, limits)?;
+    let found = asked.scan(&scan)?;
+    asked.add_raw(found)?;
+    Ok(asked.finish())
+}
+
+/// One value per step and field of one subject, and where it has samples.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) key: Arc<SeriesKey>,
+    pub(super) columns: Vec<Vec<Option<f64>>>,
+    pub(super) stretches: Vec<Stretch>,
+    /// Time inside the stretches that is known to be without samples, though not where.
+    pub(super) gap_ms: i64,
+}
+
+/// A question that is being answered.
+pub(super) struct Asked<'a> {
+    request: &'a HistoryRequest,
+    limits: &'a HistoryLimits,
+    pub(super) steps: Steps,
+    plan: Plan,
+    labels: FxHashMap<Arc<str>, ContainerLabels>,
+    groups: Groups,
+    told: Told<'a>,
+    warnings: Vec<String>,
+    rows: u64,
+    coarsest: Resolution,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        scan: impl Fn(&ScanRequest) -> Result<Scan, ScanError>,
+        request: &'a HistoryRequest,
+        limits: &'a HistoryLimits,
+    ) -> Result<Self, QueryError> {
+        let range = request.range;
+        let steps = Steps::new(range.start_ms, range.end_ms, request.step_ms)?;
+        let plan = Plan::new(request);
+        Ok(Self {
+            labels: labels_needed(scan, request, limits)?,
+            groups: Groups::new(steps.len(), plan.fields.len(), request.across),
+            told: Told::new(request),
+            request,
+            limits,
+            steps,
+            plan,
+            warnings: Vec::new(),
+            rows: 0,
+            coarsest: Resolution::Raw,
+        })
+    }
+
+    fn scan(
+        &self,
+        scan: impl Fn(&ScanRequest) -> Result<Scan, ScanError>,
+    ) -> Result<Scan, QueryError> {
+        let table = self.request.metric.table.name();
+        scan(&self.plan.scan_request(self.request, self.limits))
+            .map_err(|source| QueryError::Scan { table, source })
+    }
+
+    /// What is read, in the order of [`Line::columns`].
+    pub(super) fn fields(&self) -> &[FieldChoice] {
+        &self.plan.fields
+    }
+
+    /// Whether a container's labels are those asked for.
+    pub(super) fn accepts(&self, key: &SeriesKey) -> bool {
+        let labels = self.labels.get(&key.subject.container_id);
+        let label = |name: &str| labels.map_or("", |labels| label_value(labels, name));
+        self.request.label_filters.accepts(label)
+    }
+
+    fn add_raw(&mut self, mut found: Scan) -> Result<(), QueryError> {
+        self.note(&mut found);
+        self.each_raw(&found, &mut |asked, line| asked.add(&line))
+    }
+
+    /// Adds windows; of the steps from a time on, their values are taken from raw rows.
+    fn add_windows(&mut self, windows: Rolled, raw: Option<(Scan, i64)>) -> Result<(), QueryError> {
+        self.warnings.extend(windows.warnings);
+        self.rows = self.rows.saturating_add(windows.rows);
+        self.coarsest = self.coarsest.max(windows.coarsest);
+        let Some((mut found, until_ms)) = raw else {
+            return windows.lines.iter().try_for_each(|line| self.add(line));
+        };
+        self.note(&mut found);
+        let raw_from = self.steps.iter().take_while(|(start_ms, _)| *start_ms < until_ms).count();
+        let mut lines: BTreeMap<_, Line> = BTreeMap::new();
+        for mut line in windows.lines {
+            for value in line.columns.iter_mut().filter_map(|column| column.get_mut(raw_from..)) {
+                value.fill(None);
+            }
+            lines.insert(identity(&line.key, &self.request.by), line);
         }
-        let count_births = !renamed.contains(&key.subject.container_id);
-        for series in by_keys(subject, &request.by) {
-            let columns = plan.columns(&series, &steps, request, count_births);
-            if columns.iter().flatten().all(Option::is_none) {
+        self.each_raw(&found, &mut |asked, line| {
+            match lines.entry(identity(&line.key, &asked.request.by)) {
+                Entry::Vacant(place) => {
+                    place.insert(line);
+                }
+                Entry::Occupied(mut place) => {
+                    let pairs = place.get_mut().columns.iter_mut().zip(&line.columns);
+                    for (held, values) in pairs {
+                        let values = held.iter_mut().zip(values).skip(raw_from);
+                        values.for_each(|(held, value)| *held = *value);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        lines.values().try_for_each(|line| self.add(line))
+    }
+
+    fn note(&mut self, found: &mut Scan) {
+        self.warnings.append(&mut found.warnings);
+        self.rows = self.rows.saturating_add(found.rows);
+    }
+
+    fn each_raw(
+        &mut self,
+        found: &Scan,
+        take: &mut dyn FnMut(&mut Self, Line) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let renamed = renamed(found.series.iter().map(|series| &series.key));
+        for subject in found.series.chunk_by(|one, next| one.key.subject == next.key.subject) {
+            self.limits.check_stop()?;
+            let Some(key) = subject.first().map(|series| &series.key) else { continue };
+            if !self.accepts(key) {
                 continue;
             }
-            let Some(key) = series.first().map(|series| &series.key) else { continue };
-            let names = request.by.iter().map(|by| group_value(by, key, label)).collect();
-            groups.add(names, &columns, told.tell(&series, plan.fields.len()), limits)?;
+            let count_births = !renamed.contains(&key.subject.container_id);
+            for series in by_keys(subject, |series| series.key.as_ref(), &self.request.by) {
+                let Some(key) = series.first().map(|series| series.key.clone()) else { continue };
+                let columns = self.plan.columns(&series, &self.steps, self.request, count_births);
+                let gap_max_ms = gap_max_ms(self.request.metric.table);
+                let stretches = stretches(&series, self.plan.fields.len(), gap_max_ms);
+                take(self, Line { key, columns, stretches, gap_ms: 0 })?;
+            }
         }
+        Ok(())
     }
-    let mut answer = told.answer(groups, &steps, plan.fields);
-    answer.warnings.splice(0..0, found.warnings);
-    answer.rows = found.rows;
-    Ok(answer)
+
+    fn add(&mut self, line: &Line) -> Result<(), QueryError> {
+        if line.columns.iter().flatten().all(Option::is_none) {
+            return Ok(());
+        }
+        let of_container = self.labels.get(&line.key.subject.container_id);
+        let label = |name: &str| of_container.map_or("", |labels| label_value(labels, name));
+        let by = self.request.by.iter();
+        let names = by.map(|by| group_value(by, &line.key, label)).collect();
+        let cover = self.told.tell(&line.key, &line.stretches).without(line.gap_ms);
+        self.groups.add(names, &line.columns, cover, self.limits)
+    }
+
+    fn finish(self) -> HistoryAnswer {
+        let mut answer = self.told.answer(self.groups, &self.steps, self.plan.fields);
+        answer.warnings.splice(0..0, self.warnings);
+        answer.rows = self.rows;
+        self.coarsest.name().clone_into(&mut answer.resolution);
+        answer
+    }
+}
+
+/// What tells lines apart: the subject and the keys that the question groups by.
+fn identity(key: &SeriesKey, by: &[GroupLabel]) -> (Subject, Vec<Arc<str>>) {
+    let keys = by.iter().filter_map(|by| match by {
+        GroupLabel::Key(index) => key.keys.get(*index).cloned(),
+        _ => None,
+    });
+    (key.subject.clone(), keys.collect())
 }
 
 /// Which columns are read and what each is for.
@@ -146,13 +309,13 @@ pub(crate) fn epoch_column(table: &Table) -> Option<usize> {
 
 /// Containers whose rows stand under several subjects: their first sample under a new name is
 /// not the first of the container.
-fn renamed(series: &[SeriesRows]) -> FxHashSet<Arc<str>> {
+pub(super) fn renamed<'k>(keys: impl Iterator<Item = &'k Arc<SeriesKey>>) -> FxHashSet<Arc<str>> {
     let mut first: FxHashMap<&Arc<str>, &SeriesKey> = FxHashMap::default();
     let mut renamed = FxHashSet::default();
-    for of in series {
-        let id = &of.key.subject.container_id;
-        let known = first.entry(id).or_insert(&of.key);
-        if !id.is_empty() && known.subject != of.key.subject {
+    for key in keys {
+        let id = &key.subject.container_id;
+        let known = first.entry(id).or_insert(key);
+        if !id.is_empty() && known.subject != key.subject {
             renamed.insert(id.clone());
         }
     }
@@ -160,16 +323,21 @@ fn renamed(series: &[SeriesRows]) -> FxHashSet<Arc<str>> {
 }
 
 /// The series of one subject, apart only by the keys that the question groups by.
-fn by_keys<'a>(subject: &'a [SeriesRows], by: &[GroupLabel]) -> Vec<Vec<&'a SeriesRows>> {
+pub(super) fn by_keys<'a, S>(
+    subject: &'a [S],
+    key_of: impl Fn(&'a S) -> &'a SeriesKey,
+    by: &[GroupLabel],
+) -> Vec<Vec<&'a S>> {
     let grouped =
         |by: &GroupLabel| if let GroupLabel::Key(index) = by { Some(*index) } else { None };
     let indexes: Vec<usize> = by.iter().filter_map(grouped).collect();
     if indexes.is_empty() {
         return vec![subject.iter().collect()];
     }
-    let mut parts: BTreeMap<Vec<&str>, Vec<&SeriesRows>> = BTreeMap::new();
+    let mut parts: BTreeMap<Vec<&str>, Vec<&S>> = BTreeMap::new();
     for series in subject {
-        let key = |index: &usize| series.key.keys.get(*index).map_or("", AsRef::as_ref);
+        let keys = &key_of(series).keys;
+        let key = |index: &usize| keys.get(*index).map_or("", AsRef::as_ref);
         parts.entry(indexes.iter().map(key).collect()).or_default().push(series);
     }
     parts.into_values().collect()
@@ -198,108 +366,4 @@ fn labels_needed(
     }
     container_labels_of(scan, request.range, limits.of_scan())
         .map_err(|source| QueryError::Scan { table: "container_info", source })
-}
-
-/// What an answer tells beside its values.
-struct Told<'a> {
-    request: &'a HistoryRequest,
-    gap_max_ms: i64,
-    union: Union,
-    series_gaps: Vec<HistoryGap>,
-    series_gaps_left_out: usize,
-}
-
-impl<'a> Told<'a> {
-    fn new(request: &'a HistoryRequest) -> Self {
-        let gap_max_ms = gap_max_ms(request.metric.table);
-        let (union, series_gaps) = (Union::default(), Vec::new());
-        Self { request, gap_max_ms, union, series_gaps, series_gaps_left_out: 0 }
-    }
-
-    /// Notes where a subject has samples.
-    fn tell(&mut self, series: &[&SeriesRows], columns: usize) -> Cover {
-        let stretches = stretches(series, columns, self.gap_max_ms);
-        self.union.add(&stretches);
-        for range in gaps(&stretches, self.request.range) {
-            if self.series_gaps.len() < SERIES_GAPS_MAX {
-                let labels = series.first().map(|of| gap_labels(self.request, &of.key));
-                self.series_gaps.push(HistoryGap { range, labels: labels.unwrap_or_default() });
-            } else {
-                self.series_gaps_left_out = self.series_gaps_left_out.saturating_add(1);
-            }
-        }
-        Cover::of(&stretches, self.request.range)
-    }
-
-    fn answer(self, groups: Groups, steps: &Steps, fields: Vec<FieldChoice>) -> HistoryAnswer {
-        let request = self.request;
-        let (coverage, gaps) = self.union.of(request.range, self.gap_max_ms);
-        let mut warnings = Vec::new();
-        if self.series_gaps_left_out > 0 {
-            warnings.push(format!("{} more gaps are not listed", self.series_gaps_left_out));
-        }
-        let is_total = request.stat == Stat::Sum;
-        let unit =
-            |field: &FieldChoice| if is_total { &field.unit_total } else { &field.unit }.clone();
-        let fields: Vec<HistoryField> = fields
-            .into_iter()
-            .map(|field| HistoryField { unit: unit(&field), name: field.name })
-            .collect();
-        HistoryAnswer {
-            metric: request.metric.name.clone(),
-            unit: common_unit(&fields),
-            label_names: label_names(request, &fields),
-            times_ms: steps.iter().map(|(start_ms, _)| start_ms).collect(),
-            step_ms: request.step_ms,
-            groups: groups.finish(&fields),
-            fields,
-            resolution: "raw".to_owned(),
-            coverage,
-            gaps,
-            series_gaps: self.series_gaps,
-            warnings,
-            rows: 0,
-        }
-    }
-}
-
-/// The unit of all fields, or none.
-fn common_unit(fields: &[HistoryField]) -> String {
-    let first = fields.first().map(|field| field.unit.as_str()).unwrap_or_default();
-    let same = fields.iter().all(|field| field.unit == first);
-    if same { first.to_owned() } else { String::new() }
-}
-
-/// The names of the labels; a container label that has the name of another one is written
-/// `label.<name>`.
-fn label_names(request: &HistoryRequest, fields: &[HistoryField]) -> Vec<String> {
-    let table = request.metric.table;
-    let field = (fields.len() > 1).then_some(FIELD_LABEL);
-    let name = |by: &GroupLabel| {
-        let name = by.name(table);
-        let mut others = request.by.iter().filter(|other| *other != by);
-        let taken = field == Some(name) || others.any(|other| other.name(table) == name);
-        match by {
-            GroupLabel::Container(_) if taken => format!("label.{name}"),
-            _ => name.to_owned(),
-        }
-    };
-    request.by.iter().map(name).chain(field.map(str::to_owned)).collect()
-}
-
-/// What names a subject to a person.
-fn gap_labels(request: &HistoryRequest, key: &SeriesKey) -> BTreeMap<String, String> {
-    let dimensions = [Dimension::Node, Dimension::Service, Dimension::Container];
-    let of_subject = dimensions.iter().map(|of| (of.name(), key.subject.get(*of).as_ref()));
-    let by_key = |(index, name)| {
-        let grouped = request.by.contains(&GroupLabel::Key(index));
-        let value = key.keys.get(index).map_or("", AsRef::as_ref);
-        grouped.then_some((name, value))
-    };
-    let names = request.metric.table.keys().iter().map(String::as_str);
-    of_subject
-        .chain(names.enumerate().filter_map(by_key))
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }

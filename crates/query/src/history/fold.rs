@@ -125,10 +125,7 @@ impl Fold<'_> {
             return None;
         }
         let first = self.counters(series).flat_map(CounterRows::samples).next()?;
-        let started_ms = first.epoch?;
-        let age_ms = first.time_ms.saturating_sub(started_ms);
-        let born = age_ms > 0 && age_ms <= GAP_MAX_MS;
-        born.then_some(CounterSample { time_ms: started_ms, value: 0, epoch: first.epoch })
+        birth_of(&first)
     }
 
     fn counters<'s>(&self, series: &'s SeriesRows) -> impl Iterator<Item = CounterRows<'s>> {
@@ -179,8 +176,16 @@ impl Fold<'_> {
     }
 }
 
+/// The start of the owner of a series as a sample, when it lies shortly before the first one.
+pub(super) fn birth_of(first: &CounterSample) -> Option<CounterSample> {
+    let started_ms = first.epoch?;
+    let age_ms = first.time_ms.saturating_sub(started_ms);
+    let born = age_ms > 0 && age_ms <= GAP_MAX_MS;
+    born.then_some(CounterSample { time_ms: started_ms, value: 0, epoch: first.epoch })
+}
+
 /// The pair that leads into a step, as far as it counts for rates.
-fn usable_lead(lead: Pair, first: &CounterSample) -> Option<Pair> {
+pub(super) fn usable_lead(lead: Pair, first: &CounterSample) -> Option<Pair> {
     let age_ms = first.epoch.map(|started_ms| first.time_ms.saturating_sub(started_ms));
     let grew_since_start = lead.reset && lead.elapsed_ms > GAP_MAX_MS;
     let lead = match age_ms {
@@ -193,7 +198,7 @@ fn usable_lead(lead: Pair, first: &CounterSample) -> Option<Pair> {
 
 /// Growth of one or more counters of one subject in one step.
 #[derive(Debug, Clone, Copy, Default)]
-struct Growth {
+pub(super) struct Growth {
     /// All growth; `None` without a pair.
     total: Option<i64>,
     /// Growth of the pairs that count for rates.
@@ -203,7 +208,7 @@ struct Growth {
 }
 
 impl Growth {
-    fn add(&mut self, step: &CounterStep) {
+    pub(super) fn add(&mut self, step: &CounterStep) {
         if step.lead().is_some() || step.window().count() > 1 {
             self.total = Some(self.total.unwrap_or(0).saturating_add(step.growth()));
         }
@@ -218,7 +223,7 @@ impl Growth {
         }
     }
 
-    fn value(&self, stat: Stat) -> Option<f64> {
+    pub(super) fn value(&self, stat: Stat) -> Option<f64> {
         if stat == Stat::Sum {
             return self.total.map(GaugeValue::to_f64);
         }
@@ -280,7 +285,7 @@ fn push<V: GaugeValue>(fold: &mut GaugeFold<V>, chunk: &Chunk, values: &[V], col
     }
 }
 
-fn level_of<V: GaugeValue>(window: &GaugeWindow<V>, stat: Stat) -> Option<f64> {
+pub(super) fn level_of<V: GaugeValue>(window: &GaugeWindow<V>, stat: Stat) -> Option<f64> {
     match stat {
         Stat::Min => window.min().map(GaugeValue::to_f64),
         Stat::Max => window.max().map(GaugeValue::to_f64),

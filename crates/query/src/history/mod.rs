@@ -4,6 +4,9 @@
 //! three stages: the rows of one subject become one value per step (`fold`), subjects come
 //! together in groups (`groups`), and what is missing is told (`coverage`).
 //!
+//! Long steps are answered from windows of the store where those give the same numbers
+//! (`rolled`, `windows`).
+//!
 //! Not here: PromQL; how answers are written (`serve`).
 
 mod answer;
@@ -15,6 +18,9 @@ mod groups;
 mod metric;
 mod points;
 mod request;
+mod rolled;
+mod told;
+mod windows;
 
 pub use answer::{
     FIELD_LABEL, HistoryAnswer, HistoryField, HistoryGap, HistoryGroup, SERIES_GAPS_MAX,

@@ -174,3 +174,23 @@ fn of_query(error: &QueryError) -> ApiError {
         other => execution(chain(other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::time::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn questions_stop_at_their_deadline_or_when_nobody_waits() {
+        let clock = Arc::new(ManualClock::new(1_000));
+        let stop = Arc::new(AtomicBool::new(false));
+        let deadline = Duration::from_secs(2);
+        let patience = Patience { clock: clock.clone(), deadline, stop: stop.clone() };
+        assert_eq!(patience.stop(), None);
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(patience.stop(), Some(Stop::Cancelled));
+        clock.set_ms(2_000);
+        assert_eq!(patience.stop(), Some(Stop::TimedOut));
+    }
+}

@@ -17,7 +17,7 @@ use crate::segment::{EncodingPlan, Resolution, Segment, SegmentError, SegmentMet
 /// Values of a row group of a merged segment, unless one series has more.
 const BATCH_VALUES: u64 = 8_000_000;
 /// Rows a segment must have for a trial of encodings to be worth its time.
-const TRIAL_WORTH_ROWS: u64 = 4 * TRIAL_ROWS;
+const TRIAL_WORTH_ROWS: u64 = 8 * TRIAL_ROWS;
 /// Rows of a page of a segment of a closed day: zstd finds what repeats from series to series only
 /// inside a page, and a page is what a reader of one series decodes at least.
 const FINAL_PAGE_ROWS: usize = 65_536;
@@ -38,7 +38,7 @@ pub struct MergeJob<'a> {
     pub hidden: &'a dyn Fn(usize, &SeriesKey, TimeRange) -> Vec<TimeRange>,
     /// Whether the day is closed.
     pub is_final: bool,
-    /// zstd level when the day is closed.
+    /// zstd level of raw rows when the day is closed.
     pub zstd_level: i32,
     /// Called between batches: waits as long as others need the machine, `false` ends the merge.
     pub pace: &'a dyn Fn(u64) -> bool,
@@ -96,6 +96,9 @@ fn plan(
     order: &MergeOrder<'_>,
     path: &Path,
 ) -> Result<EncodingPlan, SegmentError> {
+    if job.resolution != Resolution::Raw {
+        return Ok(EncodingPlan::rollup(job.table));
+    }
     let mut base = EncodingPlan::flush(job.table);
     if !job.is_final {
         base.zstd_level = INTERIM_LEVEL;
@@ -103,7 +106,7 @@ fn plan(
     }
     base.zstd_level = job.zstd_level.clamp(1, 19);
     base.page_rows = FINAL_PAGE_ROWS;
-    if order.rows() < TRIAL_WORTH_ROWS && job.resolution == Resolution::Raw {
+    if order.rows() < TRIAL_WORTH_ROWS {
         return Ok(base);
     }
     trial_of(order, job.table, &base, path)

@@ -14,11 +14,11 @@ use super::order::MergeOrder;
 use crate::segment::{Encoding, EncodingPlan, SegmentError, encoded_bytes};
 
 /// Most rows that a trial encodes, taken from [`SLICES`] places.
-pub const TRIAL_ROWS: u64 = 65_536;
+pub const TRIAL_ROWS: u64 = 32_768;
 /// Values that a trial encodes each way, nulls included: wide tables are tried on fewer rows.
 const TRIAL_VALUES: u64 = 4_000_000;
 /// Places the rows of a trial come from, evenly over all series.
-const SLICES: u64 = 8;
+const SLICES: u64 = 4;
 /// zstd level of a trial: sizes at this level rank encodings as the final level does.
 const TRIAL_LEVEL: i32 = 3;
 

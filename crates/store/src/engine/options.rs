@@ -23,9 +23,9 @@ const DAY: Duration = Duration::from_hours(24);
 impl Default for RetentionOptions {
     fn default() -> Self {
         Self {
-            raw: DAY.saturating_mul(30),
-            five_minute: DAY.saturating_mul(400),
-            hour: DAY.saturating_mul(1830),
+            raw: DAY.saturating_mul(14),
+            five_minute: DAY.saturating_mul(180),
+            hour: DAY.saturating_mul(1095),
         }
     }
 }

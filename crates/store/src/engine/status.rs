@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::ReadOnly;
 use super::admit::wide;
 use super::shared::Shared;
+use super::upkeep::is_due;
 use crate::manifest::Lost;
 
 /// Most senders listed by name.
@@ -71,6 +72,8 @@ pub struct StoreStatus {
     pub replayed_frames: u64,
     /// Whole WAL records whose frames this program cannot read; their files are kept.
     pub unusable_frames: u64,
+    /// 1 while segments are merged or rolled up, or should be; 0 when there is nothing to do.
+    pub compaction_pending: u64,
     /// Segment files that no trusted manifest listed when the store was opened: set aside.
     pub orphans_kept: u64,
 }
@@ -155,6 +158,7 @@ pub(super) fn status(shared: &Shared) -> StoreStatus {
         torn_bytes: get(&counters.torn_bytes),
         replayed_frames: get(&counters.replayed_frames),
         unusable_frames: get(&counters.unusable_frames),
+        compaction_pending: u64::from(is_due(shared)),
         orphans_kept: get(&counters.orphans_kept),
     }
 }

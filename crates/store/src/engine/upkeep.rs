@@ -167,6 +167,24 @@ fn once(shared: &Shared, pace: &dyn Fn(u64) -> bool) -> Result<bool, StoreError>
     Ok(true)
 }
 
+/// Whether segments are being merged or rolled up now, or there is something to do.
+pub(super) fn is_due(shared: &Shared) -> bool {
+    let Some(upkeep) = shared.upkeep.try_lock() else {
+        return true;
+    };
+    let entries = shared.published.lock().segments.clone();
+    let mut suspects = upkeep.failed.clone();
+    suspects.extend(shared.suspects.lock().iter().copied());
+    let survey = Survey {
+        segments: &entries,
+        heads_from_ms: &heads_from_ms(shared),
+        hidden: &shared.hidden(),
+        suspects: &suspects,
+        spent: &upkeep.spent,
+    };
+    choose(&survey, &Policy::default()) != Choice::Nothing
+}
+
 fn inputs_of(choice: &Choice) -> Vec<u64> {
     match choice {
         Choice::Nothing => Vec::new(),
@@ -311,6 +329,12 @@ impl Store {
         request: &WindowsRequest,
     ) -> Result<WindowsAnswer, RollupError> {
         windows(&self.shared.table_view(table), request)
+    }
+
+    /// First time of which rows of a table may still be there as collected; older ones are past
+    /// their age.
+    pub fn raw_from_ms(&self, table: &Table) -> i64 {
+        self.shared.hidden().table_floor_ms(table, Resolution::Raw)
     }
 
     /// Deletes a time range of some series: at once for readers, from disk by and by. Gives the

@@ -26,8 +26,8 @@ use crate::retention::Hidden;
 use crate::scan::SeriesKey;
 use crate::segment::{EncodingPlan, Resolution, Segment, SegmentError, SegmentMeta, SegmentWriter};
 
-/// Raw rows that are folded at once.
-const BATCH_ROWS: u64 = 65_536;
+/// Raw rows that are folded at once: the more, the fewer pages are decoded twice.
+const BATCH_ROWS: u64 = 131_072;
 /// Values of one row group, nulls included.
 const GROUP_VALUES: usize = 4_000_000;
 
@@ -132,8 +132,8 @@ impl Target {
         resolution: Resolution,
         path: &Path,
     ) -> Result<Self, SegmentError> {
-        let mut plan = EncodingPlan::flush(table);
-        plan.zstd_level = job.zstd_level;
+        let mut plan = EncodingPlan::rollup(table);
+        plan.zstd_level = job.zstd_level.min(plan.zstd_level);
         let writer = SegmentWriter::create(table, resolution, &plan, path)?;
         let columns = table.columns().len().max(1);
         let group_rows = GROUP_VALUES.checked_div(columns).unwrap_or(1);
@@ -242,8 +242,11 @@ struct Windows<W> {
 }
 
 fn set_all<W: Kept>(out: &mut Out, fields: &[Option<usize>], windows: &[Option<W>]) {
+    let mut cells = Vec::with_capacity(fields.len());
     for (row, window) in windows.iter().enumerate() {
-        let Some(cells) = window.as_ref().and_then(Kept::cells) else { continue };
+        let Some(window) = window else { continue };
+        cells.clear();
+        window.cells(&mut cells);
         for (field, cell) in fields.iter().zip(&cells) {
             if let Some(metric) = field {
                 out.set(*metric, row, cell);

@@ -96,8 +96,8 @@ pub(super) trait Kept: Sized + Clone {
     /// Statistics, in the order of cells.
     const FIELDS_KEPT: &'static [&'static str];
 
-    /// The cells of a window; `None` when it is empty.
-    fn cells(&self) -> Option<Vec<Cell>>;
+    /// Adds the cells of a window to `out`; none when it is empty.
+    fn cells(&self, out: &mut Vec<Cell>);
 
     /// The window of a stored row; `None` when the row has none.
     fn read(fields: &Fields<'_>, row: usize) -> Result<Option<Self>, PartsError>;
@@ -124,9 +124,9 @@ impl Kept for CounterWindow {
         "gap_ms",
     ];
 
-    fn cells(&self) -> Option<Vec<Cell>> {
-        let parts = self.into_parts()?;
-        Some(vec![
+    fn cells(&self, out: &mut Vec<Cell>) {
+        let Some(parts) = self.into_parts() else { return };
+        out.extend([
             Cell::Int(parts.first_time_ms),
             Cell::Int(parts.first),
             Cell::Int(parts.last_time_ms),
@@ -136,7 +136,7 @@ impl Kept for CounterWindow {
             parts.rate_max_per_s.map_or(Cell::Null, Cell::Float),
             Cell::Int(parts.resets),
             Cell::Int(parts.gap_ms),
-        ])
+        ]);
     }
 
     fn read(fields: &Fields<'_>, row: usize) -> Result<Option<Self>, PartsError> {
@@ -218,9 +218,9 @@ impl<V: GaugeCell> Kept for GaugeWindow<V> {
         "gap_ms",
     ];
 
-    fn cells(&self) -> Option<Vec<Cell>> {
-        let parts = self.into_parts()?;
-        Some(vec![
+    fn cells(&self, out: &mut Vec<Cell>) {
+        let Some(parts) = self.into_parts() else { return };
+        out.extend([
             Cell::Int(parts.first_time_ms),
             parts.first.cell(),
             Cell::Int(parts.last_time_ms),
@@ -232,7 +232,7 @@ impl<V: GaugeCell> Kept for GaugeWindow<V> {
             parts.sum_rest.rest_cell(),
             Cell::Int(parts.changes),
             Cell::Int(parts.gap_ms),
-        ])
+        ]);
     }
 
     fn read(fields: &Fields<'_>, row: usize) -> Result<Option<Self>, PartsError> {
@@ -268,19 +268,19 @@ impl Kept for StateWindow {
     const FIELDS_KEPT: &'static [&'static str] =
         &["first_time", "first", "last_time", "last", "count", "changes"];
 
-    fn cells(&self) -> Option<Vec<Cell>> {
+    fn cells(&self, out: &mut Vec<Cell>) {
         let state = |state: &StateValue| match state {
             StateValue::Int(code) => Cell::Int(*code),
             StateValue::Text(text) => Cell::Text(text.clone()),
         };
-        Some(vec![
+        out.extend([
             Cell::Int(self.first_time_ms),
             state(&self.first),
             Cell::Int(self.last_time_ms),
             state(&self.last),
             Cell::Int(self.count),
             Cell::Int(self.changes),
-        ])
+        ]);
     }
 
     fn read(fields: &Fields<'_>, row: usize) -> Result<Option<Self>, PartsError> {

@@ -44,6 +44,8 @@ pub mod keys {
     pub const END_MS: &str = "plimsoll.end_ms";
     /// The series index: base64 of packed bytes.
     pub const SERIES: &str = "plimsoll.series";
+    /// Metric columns without any value, separated by commas; absent: not known.
+    pub const EMPTY: &str = "plimsoll.empty";
     /// CRC32C of each column chunk: base64 of little-endian `u32`, row group by row group.
     pub const CHECKSUMS: &str = "plimsoll.crc32c";
 }

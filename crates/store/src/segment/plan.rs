@@ -1,7 +1,7 @@
 //! How the columns of one segment are encoded.
 //!
-//! A flush takes the plan that suits most columns of a kind; compaction may try several and keep
-//! the smallest. Readers need no plan: a Parquet file says how it is encoded.
+//! A flush takes the plan that suits most columns of a kind, rollups one by statistic; a merge of
+//! raw rows may try several and keep the smallest. Readers need no plan: a Parquet file says how it is encoded.
 
 use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
@@ -40,8 +40,13 @@ pub struct EncodingPlan {
 /// Rows per row group unless planned otherwise.
 const GROUP_ROWS: usize = 262_144;
 /// Rows per page unless planned otherwise: each page is compressed alone, so small ones cost bytes
-/// (2 % of a fleet at 20,480), large ones cost who reads few series (0.1 ms a page and column).
-const PAGE_ROWS: usize = 65_536;
+/// (2 % of a fleet at 20,480), large ones cost who reads few series, above all merges: they read
+/// every input series by series, and decode a page again for each batch of series that touches it.
+const PAGE_ROWS: usize = 16_384;
+/// zstd level of rollups: they are a third of the cells of a day and are written twice.
+const ROLLUP_LEVEL: i32 = 3;
+/// Ends of names of rollup columns whose values are few: almost every row repeats one.
+const ROLLUP_FEW: [&str; 4] = ["_count", "_gap_ms", "_resets", "_changes"];
 /// Rows handed to an encoder at once; page limits are checked that often.
 const WRITE_ROWS: usize = 2_048;
 /// Bytes a dictionary may take before a column falls back to plain values.
@@ -64,6 +69,19 @@ impl EncodingPlan {
             group_rows: GROUP_ROWS,
             page_rows: PAGE_ROWS,
         }
+    }
+
+    /// What rollups use, made and merged: their statistics are alike in every table and on every
+    /// day, so nothing is tried. Counts and the like come from a dictionary.
+    pub fn rollup(table: &Table) -> Self {
+        let mut plan = Self::flush(table);
+        for (encoding, metric) in plan.metrics.iter_mut().zip(table.metrics()) {
+            if ROLLUP_FEW.iter().any(|end| metric.column.ends_with(end)) {
+                *encoding = Encoding::Dictionary;
+            }
+        }
+        plan.zstd_level = ROLLUP_LEVEL;
+        plan
     }
 
     pub(super) fn properties(&self, table: &Table) -> WriterProperties {

@@ -22,6 +22,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use plimsoll_model::{Registry, Table};
+use rustc_hash::FxHashSet;
 
 use super::chunks::{CheckedChunks, read_at};
 use crate::sabotage::{Bug, is_planted};
@@ -49,7 +50,7 @@ pub(crate) struct SegmentIndex {
     /// Rows of each row group.
     groups: Vec<Range<u64>>,
     time: usize,
-    /// For each metric of the table, its column in the file.
+    /// For each metric of the table, its column in the file; `None` also when it has no value.
     metrics: Vec<Option<usize>>,
     /// Row group by row group: CRC32C of the column chunk, and whether it was found right.
     checksums: Vec<(u32, AtomicBool)>,
@@ -238,9 +239,13 @@ impl Segment {
         };
         let time = table.schema().field(0);
         let time = column(time.name(), time.data_type()).ok_or_else(|| layout("time column"))?;
-        let metrics = table.metrics().iter();
-        let metrics =
-            metrics.map(|metric| column(&metric.column, &metric.column_type.arrow())).collect();
+        let empty: FxHashSet<&str> =
+            text(metadata, keys::EMPTY).map_or_else(FxHashSet::default, |e| e.split(',').collect());
+        let metrics = table.metrics().iter().map(|metric| {
+            let named = Some(metric.column.as_str()).filter(|name| !empty.contains(name))?;
+            column(named, &metric.column_type.arrow())
+        });
+        let metrics = metrics.collect();
         Ok(SegmentIndex { table, reader, spans, groups, time, metrics, checksums })
     }
 }
@@ -283,7 +288,7 @@ impl SegmentIndex {
         self.reader.metadata().row_group(group).column(column).byte_range().0
     }
 
-    /// The file's column of a metric, if the file has it with the table's type.
+    /// The file's column of a metric, if the file has it with the table's type and a value.
     pub(crate) fn metric(&self, metric: usize) -> Option<usize> {
         self.metrics.get(metric).copied().flatten()
     }

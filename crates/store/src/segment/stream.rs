@@ -8,14 +8,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_array::{ArrayRef, new_null_array};
 use arrow_buffer::ScalarBuffer;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::file::writer::SerializedFileWriter;
 use plimsoll_model::{Column, Table};
 
-use super::write::{Facts, Sink, encode_chunk, finish, fixed_column, lay_out};
+use super::write::{Facts, Samples, Sink, encode_chunk, finish, fixed_column, lay_out};
 use super::{EncodingPlan, IndexedSpan, Resolution, SegmentError, SegmentMeta};
 use crate::head::SeriesSpan;
 
@@ -30,7 +30,7 @@ pub(crate) struct SegmentWriter {
     spans: Vec<IndexedSpan>,
     checksums: Vec<u8>,
     rows: u64,
-    samples: usize,
+    samples: Samples,
 }
 
 impl SegmentWriter {
@@ -57,7 +57,7 @@ impl SegmentWriter {
             spans: Vec::new(),
             checksums: Vec::new(),
             rows: 0,
-            samples: 0,
+            samples: Samples::new(table),
         })
     }
 
@@ -91,9 +91,8 @@ impl SegmentWriter {
                 _ => fixed_column(spans, times_ms, column),
             };
             let array = array.unwrap_or_else(|| new_null_array(field.data_type(), times_ms.len()));
-            if matches!(column, Column::Metric(_)) {
-                let values = array.len().saturating_sub(array.null_count());
-                self.samples = self.samples.saturating_add(values);
+            if let Column::Metric(metric) = column {
+                self.samples.add(*metric, &array);
             }
             let encode = |source| SegmentError::encode(&self.path, source);
             chunks.push(encode_chunk(encoder, field, &array).map_err(encode)?);
@@ -139,7 +138,7 @@ impl SegmentWriter {
             table: self.table,
             resolution: self.resolution,
             spans: &self.spans,
-            samples: self.samples,
+            samples: &self.samples,
         };
         finish(self.writer, &facts, &self.checksums, &self.path)
     }

@@ -76,7 +76,7 @@ pub fn write_with(
         encoders.push(factory.create_column_writers(group).map_err(encode)?.into_iter());
     }
     let mut chunks: Vec<Vec<ArrowColumnChunk>> = groups.iter().map(|_| Vec::new()).collect();
-    let mut samples = 0_usize;
+    let mut samples = Samples::new(table);
     for (index, column) in table.columns().iter().enumerate() {
         let array = match column {
             Column::Metric(metric) => rows.metric(*metric),
@@ -85,8 +85,8 @@ pub fn write_with(
         let array = array.unwrap_or_else(|| {
             new_null_array(table.schema().field(index).data_type(), rows.rows())
         });
-        if matches!(column, Column::Metric(_)) {
-            samples = samples.saturating_add(array.len().saturating_sub(array.null_count()));
+        if let Column::Metric(metric) = column {
+            samples.add(*metric, &array);
         }
         for ((group, encoders), chunks) in groups.iter().zip(&mut encoders).zip(&mut chunks) {
             let Some(encoder) = encoders.next() else { continue };
@@ -96,7 +96,7 @@ pub fn write_with(
         }
     }
     let metadata = lay_out(&mut writer, chunks, path)?;
-    let facts = Facts { table, resolution, spans: &index::spans_of(rows), samples };
+    let facts = Facts { table, resolution, spans: &index::spans_of(rows), samples: &samples };
     finish(writer, &facts, &metadata, path)
 }
 
@@ -123,7 +123,32 @@ pub(super) struct Facts<'a> {
     pub(super) table: &'static Table,
     pub(super) resolution: Resolution,
     pub(super) spans: &'a [IndexedSpan],
-    pub(super) samples: usize,
+    pub(super) samples: &'a Samples,
+}
+
+/// Values of each metric that were written.
+pub(super) struct Samples(Vec<usize>);
+
+impl Samples {
+    pub(super) fn new(table: &Table) -> Self {
+        Self(vec![0; table.metrics().len()])
+    }
+
+    pub(super) fn add(&mut self, metric: usize, array: &ArrayRef) {
+        if let Some(count) = self.0.get_mut(metric) {
+            *count = count.saturating_add(array.len().saturating_sub(array.null_count()));
+        }
+    }
+
+    fn sum(&self) -> usize {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Columns without a value, separated by commas.
+    fn empty(&self, table: &Table) -> String {
+        let empty = table.metrics().iter().zip(&self.0).filter(|(_, count)| **count == 0);
+        empty.map(|(metric, _)| metric.column.as_str()).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Writes the encoded row groups; returns the CRC32C of every column chunk in file order.
@@ -166,6 +191,7 @@ pub(super) fn finish(
         (keys::RESOLUTION, facts.resolution.to_string()),
         (keys::START_MS, range.start_ms.to_string()),
         (keys::END_MS, range.end_ms.to_string()),
+        (keys::EMPTY, facts.samples.empty(facts.table)),
         (keys::CHECKSUMS, BASE64.encode(checksums)),
         (keys::SERIES, BASE64.encode(packed)),
     ] {
@@ -182,7 +208,7 @@ pub(super) fn finish(
     Ok(SegmentMeta {
         bytes: sink.written,
         rows: facts.spans.iter().fold(0, |rows, span| rows.saturating_add(span.rows)),
-        samples: count(facts.samples),
+        samples: count(facts.samples.sum()),
         series: count(facts.spans.len()),
         start_ms: range.start_ms,
         end_ms: range.end_ms,

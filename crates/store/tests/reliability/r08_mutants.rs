@@ -139,6 +139,36 @@ fn r8_changed_files_give_no_wrong_answer() {
 }
 
 #[test]
+fn r8_changed_values_in_a_segment_are_never_answered() {
+    let dir = folder();
+    let store = open(dir.path());
+    for n in 1..=6 {
+        let values = Dice::new(n).number() as i64 >> 8;
+        let rows = rows_of(n).map(|(time, value)| (time, values ^ value));
+        wait(store.append(vec![frame_of(n, &rows)])).expect("append");
+    }
+    let (expected, _) = content(&store);
+    wait(store.close()).expect("close");
+    let path = files(&dir.path().join("segments")).remove(0);
+    let original = std::fs::read(&path).expect("read");
+    let mutants = cases(700).min(original.len() as u64);
+    for mutant in 0..mutants {
+        let copy = folder();
+        copy_tree(dir.path(), copy.path());
+        let at = mutant as usize * original.len() / mutants as usize;
+        let mut bytes = original.clone();
+        bytes[at] ^= 1 << (mutant % 8);
+        let place = copy.path().join(path.strip_prefix(dir.path()).expect("below"));
+        std::fs::write(place, bytes).expect("write");
+        let store = open(copy.path());
+        let (found, warnings) = content(&store);
+        let is_reported = reports(&store.status(), &warnings);
+        assert!(found == expected || (found.is_empty() && is_reported), "byte {at}: {found:?}");
+    }
+    println!("figure=r8 segment_bytes={mutants} wrong=0");
+}
+
+#[test]
 fn r8_changed_logs_give_only_records_where_they_were_placed() {
     let dir = folder();
     let store = open(dir.path());

@@ -6,7 +6,7 @@
  * Not here: what to do with the numbers (`panels`).
  */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { skew_ms } from "./url";
+import { skew_ms, span } from "./url";
 import type { Range } from "./range";
 
 export interface Container {
@@ -80,7 +80,7 @@ export async function ask<T>(path: string): Promise<T> {
     return body.data as T;
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal(0, "away", "the server does not answer");
+    throw new Refusal(0, "away", "No answer came. What is shown may be old.");
   } finally {
     done();
   }
@@ -146,10 +146,10 @@ export function historyPath(range: Range, question: Record<string, string | unde
   return `api/v1/history?${query}`;
 }
 
-/** The address of the inventory of a range. */
+/** The address of the inventory of a range, to its very end: ages are told from it. */
 export function inventoryPath(range: Range, filter: Record<string, string> = {}): string {
   const query = new URLSearchParams({
-    ...filter, from: String(range.from_s), to: String(range.to_s),
+    ...filter, from: String(range.from_s), to: String(Math.ceil(span.value[1] / 1000)),
   });
   return `api/v1/inventory?${query}`;
 }

@@ -91,7 +91,7 @@ function TimeBar() {
         <button type="button" onClick={() => choose({ from: "-1h", to: null })}>To now</button>
       )}
       <button type="button" title="Refresh" aria-label="Refresh" onClick={refresh}>↻</button>
-      <button type="button" aria-label={`Times are in ${zone.value === "utc" ? "UTC" : "your zone"}`}
+      <button type="button" title={zone.value === "utc" ? "Times are in UTC" : "Times are in your zone"}
         onClick={() => choose({ tz: zone.value === "utc" ? null : "utc" })}>
         {zone.value === "utc" ? "UTC" : "Local"}
       </button>

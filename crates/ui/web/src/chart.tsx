@@ -213,7 +213,8 @@ function Legend({ lines, unit, index, time_s, title }: {
         <thead>
           <tr>
             <th scope="col">
-              {time_s === null ? "" : formatTime(time_s * 1000, zone.value)}
+              {time_s === null ? <span class="unseen">Line</span>
+                : formatTime(time_s * 1000, zone.value)}
             </th>
             <th scope="col" class="n">{index === null ? "now" : "then"}</th>
             <th scope="col" class="n">mean</th>

@@ -136,7 +136,9 @@ export function formatAxis(times_s: number[], increment_s: number, zone: Zone): 
 /** "just now", "4 min ago". */
 export function formatAge(ms: number, now_ms: number): string {
   const age_s = (now_ms - ms) / 1000;
-  return age_s < 2 ? "just now" : `${formatSeconds(Math.round(age_s))} ago`;
+  if (age_s < 2) return "just now";
+  const length = age_s < 60 ? 1 : age_s < 3_600 ? 60 : age_s < 86_400 ? 3_600 : 86_400;
+  return `${formatSeconds(Math.floor(age_s / length) * length)} ago`;
 }
 
 /** The first twelve digits of a container's id. */

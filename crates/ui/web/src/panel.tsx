@@ -36,7 +36,7 @@ export function PanelChart({ panel, filter, split, about, markers }: {
   }
   if (!data || drawn.length === 0) {
     return (
-      <section class="chart quiet-chart" aria-label={panel.title} aria-busy={loading}>
+      <section class={`chart quiet-chart${data ? " absent" : ""}`} aria-label={panel.title} aria-busy={loading}>
         <header>
           <h3>{panel.title}</h3>
           <span class="dim">{data ? "not reported in this range" : "asking …"}</span>

@@ -195,7 +195,7 @@ export function lines(panel: Panel, answers: History[], split: Split | null): [L
       found.push({ label, values, kind: split ? "line" : one.kind });
     }
   }
-  if (!split || found.length <= LINES_MAX) return [found, 0];
+  if (!split) return [found, 0];
   const sorted = found.sort((a, b) => (mean(b.values) ?? 0) - (mean(a.values) ?? 0));
-  return [sorted.slice(0, LINES_MAX), found.length - LINES_MAX];
+  return [sorted.slice(0, LINES_MAX), Math.max(0, sorted.length - LINES_MAX)];
 }

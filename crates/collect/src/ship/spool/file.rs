@@ -153,7 +153,7 @@ pub(super) fn list(folder: &Path) -> io::Result<(VecDeque<SealedFile>, Vec<u64>)
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if name.ends_with(".new") {
+        if name.strip_suffix(".new").is_some() {
             fs::remove_file(entry.path())?;
         } else if let Some(file) = SealedFile::parse(name, entry.metadata()?.len()) {
             sealed.push(file);

@@ -33,6 +33,9 @@ const JOURNAL_BYTES_MAX: u64 = 4 << 20;
 /// Bytes in a file of frames that are sealed as they are.
 const SEALED_BYTES_MAX: u64 = 1 << 20;
 
+/// Sealed files, however small: a server that comes and goes makes many.
+const FILES_MAX: usize = 8_192;
+
 /// What was thrown away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Lost {
@@ -142,9 +145,10 @@ impl Spool {
             self.move_on(Some(new)).map_err(|_| error)?;
         }
         let bytes_max = JOURNAL_BYTES_MAX.min(self.bytes_max / 8);
-        let full = self.journal.as_ref().is_some_and(|journal| {
-            journal.rows >= JOURNAL_ROWS_MAX || journal.bytes >= bytes_max
-        });
+        let full = self
+            .journal
+            .as_ref()
+            .is_some_and(|journal| journal.rows >= JOURNAL_ROWS_MAX || journal.bytes >= bytes_max);
         if full && let Err(error) = self.seal(ids) {
             tracing::error!(%error, "spool journal was not sealed");
         }
@@ -162,7 +166,9 @@ impl Spool {
 
     /// Frames in the journal that are not safe and could not be made so.
     pub(super) fn take_unsafe(&mut self) -> Vec<Waiting> {
-        self.journal.as_mut().map(|journal| std::mem::take(&mut journal.unsafe_frames))
+        self.journal
+            .as_mut()
+            .map(|journal| std::mem::take(&mut journal.unsafe_frames))
             .unwrap_or_default()
     }
 
@@ -329,10 +335,12 @@ impl Spool {
 
     /// Throws the oldest files away until the rest fits. Frames on their way stay.
     fn enforce(&mut self, busy: bool) {
-        while self.bytes() > self.bytes_max && self.sealed.len() > usize::from(busy) {
-            let at = usize::from(busy);
-            let Some(file) = self.sealed.remove(at) else { return };
-            if at == 0 {
+        let busy_files = usize::from(busy);
+        while self.sealed.len() > busy_files
+            && (self.bytes() > self.bytes_max || self.sealed.len() > FILES_MAX)
+        {
+            let Some(file) = self.sealed.remove(busy_files) else { return };
+            if busy_files == 0 {
                 self.front = None;
             }
             self.loses(file.frames, file.rows, file.from_ms, file.to_ms);

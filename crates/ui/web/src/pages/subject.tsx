@@ -110,7 +110,7 @@ function Subject({ of, filter, title, facts, panels, children }: {
         </Empty>
       ) : found && (
         <>
-          {SPLITS[of] && <div class="bar"><h2>Use</h2><Splits of={of} /></div>}
+          <div class="bar"><h2>Use</h2>{SPLITS[of] && <Splits of={of} />}</div>
           <Charts panels={panels} filter={filter} of={of} about={about} markers={markers} />
           {children?.(found)}
         </>
@@ -157,13 +157,17 @@ export function ServicePage() {
   );
 }
 
+/** Limits are left out: their sum would say nothing about containers that have none. */
+const ofContainers = (panel: Panel): Panel => ({
+  ...panel, title: `Containers: ${panel.title}`,
+  lines: panel.lines.filter((one) => one.kind !== "limit"),
+});
+
 export function NodePage() {
   const filter = { cluster: choice("cluster"), node: choice("node") };
   return (
     <Subject of="node" filter={filter} title={filter.node}
-      panels={[...PANELS.node, ...PANELS.container].map((panel) => (
-        panel.id.startsWith("node-") ? panel : { ...panel, title: `Containers: ${panel.title}` }
-      ))}
+      panels={[...PANELS.node, ...PANELS.container.map(ofContainers)]}
       facts={({ nodes: [node] }) => node && (
         <dl>
           <Fact name="Cores">{node.cpu_cores ?? "–"}</Fact>

@@ -7,6 +7,10 @@ use std::process::Command;
 
 use plimsoll_bench::{frames, ingest, result, scenario};
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();

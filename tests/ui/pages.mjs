@@ -83,14 +83,22 @@ async function fits(page, path) {
   assert.ok(wide <= seen + 1, `${path} is ${wide} px wide in a window of ${seen} px`);
 }
 
-const answer = await fetch(new URL("api/v1/inventory?from=-1h", base));
-const { data: fleet } = await answer.json();
-const busiest = [...fleet.services].sort((a, b) => b.running - a.running)[0];
-const container = fleet.containers.find(
-  (one) => one.running && one.service === busiest.service && one.stack === busiest.stack,
-);
-const node = fleet.nodes[0];
-assert.ok(busiest && container && node, "the server knows a service, a container and a node");
+/** The fleet, once the server has one: a server just started needs a round, or its history. */
+async function known() {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const answer = await fetch(new URL("api/v1/inventory?from=-1h", base));
+    const { data } = await answer.json();
+    const services = [...data.services].sort((a, b) => b.running - a.running);
+    const container = data.containers.find((one) => one.running
+      && one.service === services[0]?.service && one.stack === services[0]?.stack);
+    if (container && data.nodes[0]) return { busiest: services[0], container, node: data.nodes[0] };
+    assert.ok(Date.now() < deadline, "the server knows a service, a container and a node");
+    await new Promise((next) => setTimeout(next, 500));
+  }
+}
+
+const { busiest, container, node } = await known();
 
 const query = (of) => new URLSearchParams(of).toString();
 const service = query({

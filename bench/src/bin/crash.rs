@@ -59,16 +59,18 @@ enum Role {
         again: String,
         #[arg(long, default_value_t = 0)]
         disk_free_min: u64,
+        #[arg(long, default_value_t = FRAMES_MAX)]
+        frames: u64,
     },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Role::Write { folder, first, again, disk_free_min }) = &arguments.command {
+    if let Some(Role::Write { folder, first, again, disk_free_min, frames }) = &arguments.command {
         let again = again.split(',').filter_map(|number| number.parse().ok()).collect();
         let (first, disk_free_bytes_min) = (*first, *disk_free_min);
         let orders = Orders { first, again, disk_free_bytes_min, sabotage: String::new() };
-        return end(writer::run(folder, &orders, FRAMES_MAX).map(|()| None));
+        return end(writer::run(folder, &orders, *frames).map(|()| None));
     }
     if !arguments.sabotage.is_empty() && !cfg!(feature = "sabotage") {
         return end(Err("this build cannot plant bugs: it lacks the feature `sabotage`".into()));

@@ -230,7 +230,8 @@ impl Collector {
         let (engine, facts) = match (connect(&watch).await, &names) {
             (Ok((engine, facts)), _) => (Some(engine), facts),
             (Err(error), Some(names)) if options.source != SourceChoice::Engine => {
-                tracing::warn!(error = %chain(&error), "engine did not answer, names are from disk");
+                let error = chain(&error);
+                tracing::warn!(%error, "engine did not answer, names are from disk");
                 (None, names.engine.clone())
             }
             (Err(source), _) => {

@@ -2,7 +2,8 @@
 //!
 //! Containers come from the engine (list, inspect, events); their numbers from control group
 //! files where those are on this machine, else from the engine's statistics; the machine's own
-//! from `/proc`. What was known last is kept on disk, for a start without an engine. [`Collector`] is the doorway, [`Shipper`] sends what it makes to a server.
+//! from `/proc`. What was known last is kept on disk, for a start without an engine. [`Collector`]
+//! is the doorway, [`Shipper`] sends what it makes to a server.
 //!
 //! Holds NULL (what was not reported is null), ALONE (an engine, container or server that hangs
 //! delays its own data only) and LIMIT (queues have bounds; what is dropped is counted).

@@ -4,7 +4,8 @@
 //! of them on ticks aligned to the clock, a new one at once, and one that is being killed once
 //! more. Holds ALONE: while the engine is away, files are read on under the names known last, and
 //! a container whose numbers do not come is left behind by the round, not waited for.
-//! Not here: one round (`round`), what outlives this process (`keeping`), reading (`reader`, `engine`), rows (`rows`).
+//! Not here: one round (`round`), what outlives this process (`keeping`), reading (`reader`,
+//! `engine`), rows (`rows`).
 
 mod keeping;
 mod round;

@@ -371,6 +371,7 @@ fn collect_options(settings: &Settings) -> CollectOptions {
         containers_max: settings.count("collect", "containers_max"),
         list_interval: seconds("list_interval_s"),
         info_interval: seconds("info_interval_s"),
+        state: Some(PathBuf::from(settings.text("server", "data")).join("collector")),
         ..CollectOptions::default()
     }
 }

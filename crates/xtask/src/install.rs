@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::run::{check, command, say, succeeds, target};
+use crate::run::{check, command, root, say, succeeds, target};
 
 /// Debian package and a program or file that shows it is there.
 const DEBIAN: &[(&str, &str)] = &[
@@ -10,7 +10,9 @@ const DEBIAN: &[(&str, &str)] = &[
     ("iptables", "/usr/sbin/iptables"),
     ("iproute2", "/bin/ip"),
     ("busybox-static", "/bin/busybox"),
-    ("python3-venv", "/usr/bin/python3"),
+    ("python3-venv", "/usr/share/doc/python3-venv"),
+    ("xfsprogs", "/sbin/mkfs.xfs"),
+    ("chromium", "/usr/bin/chromium"),
 ];
 
 /// Packages from PyPI that tests use to read what Plimsoll wrote.
@@ -24,7 +26,22 @@ pub(crate) fn python() -> PathBuf {
 /// Installs what is missing.
 pub(crate) fn everything() -> Result<(), String> {
     debian()?;
-    python_packages()
+    python_packages()?;
+    node_packages()
+}
+
+/// What drives the browser in the tests of the page.
+fn node_packages() -> Result<(), String> {
+    let folder = root().join("tests/ui");
+    if folder.join("node_modules/playwright-core").exists() {
+        return Ok(());
+    }
+    if !succeeds("npm", &["--version"]) {
+        return Err("tests of the page need Node and npm: install them".to_owned());
+    }
+    let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(folder);
+    check(install)
 }
 
 fn debian() -> Result<(), String> {

@@ -19,6 +19,7 @@ WHAT is one of
   lint     clippy, warnings denied
   unit     tests that need no engine
   e2e      end-to-end tests on a real Docker Engine
+  ui       only those of the web page, in a real browser
   install  only install what tests need
 ";
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["test", "lint"] => suite::lint(),
         ["test", "unit"] => suite::unit(),
         ["test", "e2e"] => suite::end_to_end(""),
+        ["test", "ui"] => suite::end_to_end("page::"),
         ["test", "install"] => install::everything(),
         _ => Err(format!("unknown command {words:?}\n{USAGE}")),
     };

@@ -1,7 +1,7 @@
 //! When a history question is answered from windows, and reading them.
 //!
 //! Windows are read for steps of five minutes and longer, where they give exactly the numbers of
-//! the raw rows. Where they cannot, raw rows are read as long as they last; of time before, windows
+//! the raw rows and are fewer. Where they cannot, raw rows are read as long as they last; of time before, windows
 //! that come near, with a sentence that says so, or nothing.
 //! Not here: what values are made of windows (`history::windows`).
 
@@ -12,9 +12,10 @@ use plimsoll_model::registry::RollupRules;
 use plimsoll_model::{ColumnType, Kind, Registry, TimeRange};
 use plimsoll_store::scan::SeriesRequest;
 use plimsoll_store::{
-    Resolution, RollupError, ScanError, SeriesKey, StepWindows, Store, WindowsRequest,
+    Resolution, RollupError, ScanError, SeriesKey, SeriesWindows, StepWindows, Store,
+    WindowsRequest,
 };
-use plimsoll_window::GAP_MAX_MS;
+use plimsoll_window::{GAP_MAX_MS, Steps};
 
 use super::evaluate::{Asked, Line, by_keys, epoch_column, renamed};
 use super::windows::{WindowFold, stretches_of};
@@ -23,6 +24,9 @@ use crate::time::format_time_ms;
 
 /// Shortest step that is read from windows while raw rows last: that of the finest ones.
 const STEP_MS_MIN: i64 = 300_000;
+/// Most steps that cut through windows which are read from windows while raw rows last: what is
+/// cut comes from raw rows, and with more cuts those are read nearly whole.
+const STEPS_CUT_MAX: i64 = 12;
 /// Most windows that are held at once: series times fields times steps.
 const WINDOWS_MAX: usize = 2_000_000;
 
@@ -59,7 +63,7 @@ impl Choice {
             expired_ms.map_or(Source::Raw, |at_ms| {
                 Source::WindowsBefore(at_ms.saturating_add(GAP_MAX_MS))
             })
-        } else if is_past || request.step_ms >= STEP_MS_MIN {
+        } else if is_past || is_cheap(request) {
             Source::Windows
         } else {
             Source::Raw
@@ -95,6 +99,15 @@ impl Choice {
             Source::Windows => None,
         }
     }
+}
+
+/// Whether windows are fewer rows than the raw ones.
+fn is_cheap(request: &HistoryRequest) -> bool {
+    let (range, step_ms) = (request.range, request.step_ms);
+    let is_whole = |time_ms: i64| time_ms.rem_euclid(STEP_MS_MIN) == 0;
+    let is_aligned = is_whole(range.start_ms) && is_whole(step_ms);
+    let few = range.len_ms() <= step_ms.saturating_mul(STEPS_CUT_MAX);
+    step_ms >= STEP_MS_MIN && (is_aligned || few)
 }
 
 /// Whether windows carry the statistic of all columns.
@@ -149,6 +162,8 @@ pub(super) struct Rolled {
 struct SeriesFields {
     key: Arc<SeriesKey>,
     fields: Vec<Option<StepWindows>>,
+    /// Of a gauge, the time shortly before the range: whether it paused when the range began.
+    before: Vec<Option<StepWindows>>,
 }
 
 /// Reads the windows of all subjects; `None` when there are more than may be held.
@@ -215,7 +230,11 @@ fn line(
         values
     });
     let columns = columns.collect();
-    let all: Vec<&StepWindows> = part.iter().flat_map(|of| of.fields.iter().flatten()).collect();
+    let all: Vec<[Option<&StepWindows>; 2]> = part
+        .iter()
+        .flat_map(|of| of.before.iter().zip(&of.fields))
+        .map(|(before, field)| [before.as_ref(), field.as_ref()])
+        .collect();
     let (stretches, gap_ms) = stretches_of(&all, request.range.start_ms);
     Line { key, columns, stretches, gap_ms }
 }
@@ -227,43 +246,76 @@ fn read_fields(
     limits: &HistoryLimits,
     rolled: &mut Rolled,
 ) -> Result<Option<Vec<SeriesFields>>, QueryError> {
-    let table = request.metric.table;
     let fields = asked.fields();
-    let cells = asked.steps.len().saturating_mul(fields.len()).max(1);
-    let series_max = limits.series_max.min(WINDOWS_MAX.checked_div(cells).unwrap_or(0));
-    let mut found: BTreeMap<Arc<SeriesKey>, Vec<Option<StepWindows>>> = BTreeMap::new();
+    let start_ms = request.range.start_ms;
+    let lookback = Steps::new(start_ms.saturating_sub(GAP_MAX_MS), start_ms, GAP_MAX_MS)?;
+    let mut found: BTreeMap<Arc<SeriesKey>, SeriesFields> = BTreeMap::new();
     for (position, field) in fields.iter().enumerate() {
-        let mut scan_limits = limits.of_scan();
-        scan_limits.series_max = series_max;
-        scan_limits.rows_max = scan_limits.rows_max.saturating_sub(rolled.rows);
-        let windows = WindowsRequest {
-            metric: field.metric,
-            steps: asked.steps,
-            lookback_ms: GAP_MAX_MS,
-            filter: request.filter.clone(),
-            limits: scan_limits,
+        let Some(grid) = read_grid(store, asked.steps, field.metric, request, limits, rolled)?
+        else {
+            return Ok(None);
         };
-        let answer = match store.windows(table, &windows) {
-            Err(RollupError::Scan(ScanError::Series { .. })) if series_max < limits.series_max => {
-                return Ok(None);
-            }
-            answer => answer.map_err(|source| failed(table.name(), source))?,
-        };
-        rolled.rows = rolled.rows.saturating_add(answer.rows);
-        rolled.coarsest = rolled.coarsest.max(answer.used.coarsest().unwrap_or(Resolution::Raw));
-        for warning in answer.warnings {
-            if !rolled.warnings.contains(&warning) {
-                rolled.warnings.push(warning);
+        for series in grid {
+            let none = || fields.iter().map(|_| None).collect();
+            let of = found.entry(series.key.clone()).or_insert_with(|| SeriesFields {
+                key: series.key,
+                fields: none(),
+                before: none(),
+            });
+            if let Some(place) = of.fields.get_mut(position) {
+                *place = Some(series.steps);
             }
         }
-        for series in answer.series {
-            let none = || fields.iter().map(|_| None).collect();
-            if let Some(place) = found.entry(series.key).or_insert_with(none).get_mut(position) {
+        if request.metric.reading == Reading::Rate {
+            continue;
+        }
+        let before = read_grid(store, lookback, field.metric, request, limits, rolled)?;
+        for series in before.into_iter().flatten() {
+            let of = found.get_mut(&series.key);
+            if let Some(place) = of.and_then(|of| of.before.get_mut(position)) {
                 *place = Some(series.steps);
             }
         }
     }
-    Ok(Some(found.into_iter().map(|(key, fields)| SeriesFields { key, fields }).collect()))
+    Ok(Some(found.into_values().collect()))
+}
+
+/// The windows of one column; `None` when there are more than may be held.
+fn read_grid(
+    store: &Store,
+    steps: Steps,
+    metric: usize,
+    request: &HistoryRequest,
+    limits: &HistoryLimits,
+    rolled: &mut Rolled,
+) -> Result<Option<Vec<SeriesWindows>>, QueryError> {
+    let table = request.metric.table;
+    let cells = steps.len().saturating_mul(request.metric.metrics.len()).max(1);
+    let series_max = limits.series_max.min(WINDOWS_MAX.checked_div(cells).unwrap_or(0));
+    let mut scan_limits = limits.of_scan();
+    scan_limits.series_max = series_max;
+    scan_limits.rows_max = scan_limits.rows_max.saturating_sub(rolled.rows);
+    let windows = WindowsRequest {
+        metric,
+        steps,
+        lookback_ms: GAP_MAX_MS,
+        filter: request.filter.clone(),
+        limits: scan_limits,
+    };
+    let answer = match store.windows(table, &windows) {
+        Err(RollupError::Scan(ScanError::Series { .. })) if series_max < limits.series_max => {
+            return Ok(None);
+        }
+        answer => answer.map_err(|source| failed(table.name(), source))?,
+    };
+    rolled.rows = rolled.rows.saturating_add(answer.rows);
+    rolled.coarsest = rolled.coarsest.max(answer.used.coarsest().unwrap_or(Resolution::Raw));
+    for warning in answer.warnings {
+        if !rolled.warnings.contains(&warning) {
+            rolled.warnings.push(warning);
+        }
+    }
+    Ok(Some(answer.series))
 }
 
 fn failed(table: &'static str, source: RollupError) -> QueryError {

@@ -115,48 +115,48 @@ impl Seen {
     }
 }
 
+/// Oldest first. A counter also tells of the last sample before its first step.
 fn seen(of: &StepWindows) -> Vec<Seen> {
-    let gauge = |first_ms: Option<i64>, last_ms: Option<i64>, count, gap_ms| {
-        first_ms.zip(last_ms).map(|(first_ms, last_ms)| Seen { first_ms, last_ms, count, gap_ms })
-    };
-    fn of_gauge<V: GaugeValue>(window: &GaugeWindow<V>) -> (Option<i64>, Option<i64>, u64, i64) {
-        let (first, last) = (window.first(), window.last());
-        let time = |sample: plimsoll_window::GaugeSample<V>| sample.time_ms;
-        (first.map(time), last.map(time), window.count(), window.gap_ms())
-    }
     match of {
         StepWindows::Counter(steps) => {
-            let windows = steps.iter().map(CounterStep::window);
-            let seen = windows.filter_map(|window| {
-                let (first, last) = (window.first()?.time_ms, window.last()?.time_ms);
-                gauge(Some(first), Some(last), window.count(), window.gap_ms())
+            let before = steps.iter().find(|step| !step.is_empty()).and_then(|step| {
+                let elapsed_ms = step.lead()?.elapsed_ms;
+                let time_ms = step.window().first()?.time_ms.saturating_sub(elapsed_ms);
+                Some(Seen { first_ms: time_ms, last_ms: time_ms, count: 1, gap_ms: 0 })
             });
-            seen.collect()
+            let windows = steps.iter().map(CounterStep::window).filter_map(|window| {
+                let (first_ms, last_ms) = (window.first()?.time_ms, window.last()?.time_ms);
+                Some(Seen { first_ms, last_ms, count: window.count(), gap_ms: window.gap_ms() })
+            });
+            before.into_iter().chain(windows).collect()
         }
-        StepWindows::Int(steps) => {
-            let all = steps.iter().map(of_gauge);
-            all.filter_map(|(first, last, count, gap)| gauge(first, last, count, gap)).collect()
-        }
-        StepWindows::Float(steps) => {
-            let all = steps.iter().map(of_gauge);
-            all.filter_map(|(first, last, count, gap)| gauge(first, last, count, gap)).collect()
-        }
+        StepWindows::Int(steps) => steps.iter().filter_map(seen_of_gauge).collect(),
+        StepWindows::Float(steps) => steps.iter().filter_map(seen_of_gauge).collect(),
         StepWindows::State(_) => Vec::new(),
     }
+}
+
+fn seen_of_gauge<V: GaugeValue>(window: &GaugeWindow<V>) -> Option<Seen> {
+    let (first_ms, last_ms) = (window.first()?.time_ms, window.last()?.time_ms);
+    Some(Seen { first_ms, last_ms, count: window.count(), gap_ms: window.gap_ms() })
 }
 
 /// The stretches of the columns of one subject, as far as windows tell, and how much time inside
 /// them has no samples in any of them.
 ///
-/// A window says how long its gaps are, not where: those stay inside its stretch. A series whose
+/// Each column: its windows before the range, if known, and those of the range. A window says how
+/// long its gaps are, not where: those stay inside its stretch. A series whose
 /// first sample comes within one sampling interval of `start_ms` is taken to have lived there.
-pub(super) fn stretches_of(columns: &[&StepWindows], start_ms: i64) -> (Vec<Stretch>, i64) {
+pub(super) fn stretches_of(
+    columns: &[[Option<&StepWindows>; 2]],
+    start_ms: i64,
+) -> (Vec<Stretch>, i64) {
     let mut all: Vec<Stretch> = Vec::new();
     let mut gap_least_ms: Option<i64> = None;
     for column in columns {
         let from = all.len();
         let mut gap_ms = 0_i64;
-        for seen in seen(column) {
+        for seen in column.iter().flatten().flat_map(|windows| seen(windows)) {
             gap_ms = gap_ms.saturating_add(seen.gap_ms);
             add_seen(&seen, start_ms, from, &mut all);
         }

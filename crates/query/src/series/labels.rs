@@ -29,8 +29,11 @@ struct Kept {
     /// Labels of containers by the JSON they stand in.
     described: FxHashMap<String, Arc<[Pair]>>,
     /// Per thing shown: labels by row key, with the description they were made with.
-    sets: FxHashMap<(usize, Arc<SeriesKey>), (Option<Arc<[Pair]>>, Labels)>,
+    sets: FxHashMap<(usize, Arc<SeriesKey>), Made>,
 }
+
+/// A description, if there was one, and the labels that were made with it.
+type Made = (Option<Arc<[Pair]>>, Labels);
 
 impl SeriesCache {
     /// An empty cache.

@@ -83,7 +83,7 @@ impl Shown {
         matchers.iter().all(|matcher| match self.fixed(&matcher.name) {
             Some(value) => matcher.matches(value),
             None if !self.has_label(&matcher.name) => matcher.matches(""),
-            None => &*matcher.name != "id" || self.may_have_id(matcher),
+            None => &*matcher.name != "id" || may_have_id(matcher),
         })
     }
 
@@ -95,13 +95,6 @@ impl Shown {
             || self.keys.iter().any(|key| &*key.label == name)
             || self.has_text(name)
             || (self.of_containers() && of_container())
-    }
-
-    /// Whether a container can have an `id` that matches.
-    fn may_have_id(&self, matcher: &Matcher) -> bool {
-        let template = &LabelRules::embedded().exposition.container_id;
-        let before = around(template, "container_id").0;
-        matcher.op != MatchOp::Equal || matcher.value.starts_with(&before)
     }
 
     /// The value of a fixed label.
@@ -137,6 +130,13 @@ impl Shown {
             Reading::Number { .. } | Reading::State { .. } => false,
         }
     }
+}
+
+/// Whether a container can have an `id` that matches.
+fn may_have_id(matcher: &Matcher) -> bool {
+    let template = &LabelRules::embedded().exposition.container_id;
+    let before = around(template, "container_id").0;
+    matcher.op != MatchOp::Equal || matcher.value.starts_with(&before)
 }
 
 /// Everything that can be shown.

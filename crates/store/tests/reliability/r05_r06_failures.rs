@@ -62,7 +62,7 @@ fn r5_a_failure_of_every_single_change_loses_nothing() {
             let faults = Faults::default();
             faults.set_kind(kind);
             faults.fail(nth, 1 + nth % 3);
-            let acked = life(dir.path(), &faults, nth % 2 == 0);
+            let acked = life(dir.path(), &faults, nth % 4 < 2);
             let reached = !faults.heal();
             let context = format!("{kind:?} at change {nth}");
             // A second failure while the store recovers from the first.

@@ -259,7 +259,9 @@ proptest! {
 
     /// Merging changes nothing but the order: the same rows come out.
     #[test]
-    fn merged_rows_are_the_same_rows(order in Just((0..12_i64).collect::<Vec<_>>()).prop_shuffle()) {
+    fn merged_rows_are_the_same_rows(
+        order in Just((0..12_i64).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
         let batches: Vec<Batch> = order.iter().map(|value| batch(*value)).collect();
         let whole = merge::merge(batches[0].table(), &batches).unwrap();
         let times: Vec<i64> = (0..12).map(|value| value * 10_000).collect();

@@ -90,12 +90,11 @@ impl Batch {
         let schema = rows.schema_ref();
         let mut columns = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
-            let index = table.column_index(field.name()).ok_or_else(|| {
-                BatchError::UnknownColumn {
+            let index =
+                table.column_index(field.name()).ok_or_else(|| BatchError::UnknownColumn {
                     table: table.name().to_owned(),
                     found: field.name().clone(),
-                }
-            })?;
+                })?;
             let expected = table.schema().field(index).data_type();
             if field.data_type() != expected {
                 return Err(BatchError::ColumnType {

@@ -28,7 +28,9 @@ pub struct Matcher {
 #[non_exhaustive]
 pub enum MatcherError {
     /// The pattern is not a regular expression of the RE2 class, or is too large.
-    #[error("label {label:?} has the pattern {pattern:?}, which is not a usable regular expression")]
+    #[error(
+        "label {label:?} has the pattern {pattern:?}, which is not a usable regular expression"
+    )]
     Pattern {
         /// The label that was to be matched.
         label: String,

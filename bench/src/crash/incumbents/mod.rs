@@ -15,7 +15,7 @@ use crate::crash::rigs::Plan;
 use peer::{Bodies, Kind, Peer, SERIES};
 
 /// How long a system is written to before a kill or cut.
-const WRITE: Duration = Duration::from_secs(5);
+const WRITE: Duration = Duration::from_secs(15);
 
 /// What one question gave for one system.
 #[derive(Debug, Default, Serialize)]

@@ -173,12 +173,10 @@ impl BatchBuilder {
         for (index, column) in self.table.columns().iter().enumerate() {
             let array = match column {
                 Column::Time => Some(self.time_array(&order)),
-                Column::Dimension(dimension) => text_array(
-                    order.iter().map(|row| {
-                        let subject = self.subjects.get(*row)?;
-                        Some(subject.get(*dimension).as_ref()).filter(|value| !value.is_empty())
-                    }),
-                ),
+                Column::Dimension(dimension) => text_array(order.iter().map(|row| {
+                    let subject = self.subjects.get(*row)?;
+                    Some(subject.get(*dimension).as_ref()).filter(|value| !value.is_empty())
+                })),
                 Column::Key(key) => text_array(order.iter().map(|row| {
                     let values = self.keys.get(*key)?;
                     values.get(*row).map(String::as_str).filter(|value| !value.is_empty())

@@ -28,11 +28,12 @@ impl<'a> TextColumn<'a> {
 
     /// The value of one row.
     pub fn value(&self, row: usize) -> &'a str {
-        self.parts.and_then(|(dictionary, values)| {
-            let key = dictionary.key(row)?;
-            (key < values.len() && values.is_valid(key)).then(|| values.value(key))
-        })
-        .unwrap_or("")
+        self.parts
+            .and_then(|(dictionary, values)| {
+                let key = dictionary.key(row)?;
+                (key < values.len() && values.is_valid(key)).then(|| values.value(key))
+            })
+            .unwrap_or("")
     }
 
     /// Whether two rows have the same dictionary key. Equal keys mean equal values; different

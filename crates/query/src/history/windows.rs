@@ -152,7 +152,11 @@ pub(super) fn stretches_of(
     start_ms: i64,
 ) -> (Vec<Stretch>, i64) {
     let mut all: Vec<Stretch> = Vec::new();
-    let mut gap_least_ms: Option<i64> = None;
+    let length_ms = |stretches: &[Stretch]| {
+        let lengths = stretches.iter().map(|of| of.end_ms.saturating_sub(of.first_ms));
+        lengths.fold(0, i64::saturating_add)
+    };
+    let (mut gap_most_ms, mut covered_most_ms) = (0_i64, 0_i64);
     for column in columns {
         let from = all.len();
         let mut gap_ms = 0_i64;
@@ -160,15 +164,17 @@ pub(super) fn stretches_of(
             gap_ms = gap_ms.saturating_add(seen.gap_ms);
             add_seen(&seen, start_ms, from, &mut all);
         }
-        if all.len() > from {
-            gap_least_ms = Some(gap_least_ms.map_or(gap_ms, |least| least.min(gap_ms)));
-        }
+        let own_ms = length_ms(all.get(from..).unwrap_or(&[]));
+        gap_most_ms = gap_most_ms.max(gap_ms);
+        covered_most_ms = covered_most_ms.max(own_ms.saturating_sub(gap_ms));
     }
     if columns.len() > 1 {
         all.sort_unstable();
         all = merged(&all, GAP_MAX_MS);
     }
-    (all, gap_least_ms.unwrap_or(0))
+    // What one column covers is covered, and no more is missing than one column misses.
+    let gap_ms = length_ms(&all).saturating_sub(covered_most_ms).clamp(0, gap_most_ms);
+    (all, gap_ms)
 }
 
 fn add_seen(seen: &Seen, start_ms: i64, from: usize, all: &mut Vec<Stretch>) {

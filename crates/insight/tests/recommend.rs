@@ -1,6 +1,7 @@
 //! The recommenders answer what a direct transcription of their originals answers.
 //!
 //! `python/recommend.py` is the transcription; `cases/recommend.json` is what it wrote.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use plimsoll_insight::capacity::krr::{self, KrrOptions, Withheld};
 use plimsoll_insight::capacity::vpa::{Bounds, OutOfMemory, VpaOptions, recommend};

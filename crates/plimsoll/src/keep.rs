@@ -46,9 +46,9 @@ pub(crate) fn dry_run(server: &str, terminal: &mut Terminal) -> Result<(), KeepE
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        let (table, resolution, date) = (field("table"), field("resolution"), field("date"));
+        let (table, resolution, day) = (field("table"), field("resolution"), field("date"));
         let (rows, bytes, why) = (field("rows"), field("bytes"), field("reason"));
-        let line = row([&table, &resolution, &date, &rows, &bytes, &why]);
+        let line = row([&table, &resolution, &day, &rows, &bytes, &why]);
         terminal.line(&line).map_err(told)?;
     }
     let total = |name: &str| data.get(name).and_then(Value::as_u64).ok_or_else(form);

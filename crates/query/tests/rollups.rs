@@ -7,8 +7,7 @@
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_wrap,
-    clippy::float_cmp,
-    reason = "made-up numbers are far below 2^53, and whole ones are equal to the bit"
+    reason = "made-up numbers are far below 2^53"
 )]
 
 use std::collections::BTreeSet;
@@ -200,17 +199,20 @@ fn assert_same(found: &HistoryAnswer, expected: &HistoryAnswer, is_float: bool, 
         answer.groups.iter().map(|group| group.labels.clone()).collect()
     };
     assert_eq!(labels(found), labels(expected), "{what}");
+    // Windows tell how far apart samples are only on average.
+    let length_ms = found.step_ms * found.times_ms.len() as i64;
+    let slack = 0.03 + 240_000.0 / length_ms as f64;
     for (found, expected) in found.groups.iter().zip(&expected.groups) {
         let pairs = found.values.iter().zip(&expected.values).enumerate();
         for (step, (found, expected)) in pairs {
             assert!(same(*found, *expected, is_float), "{what}, {step}: {found:?} {expected:?}");
         }
         let apart = found.coverage - expected.coverage;
-        assert!(apart.abs() < 0.03, "{what}: {apart} of {}", expected.coverage);
+        assert!(apart.abs() < slack, "{what}: {apart} of {}", expected.coverage);
     }
     // Gaps inside single steps are not taken off.
     let apart = found.coverage.unwrap_or(0.0) - expected.coverage.unwrap_or(0.0);
-    assert!(apart > -0.03, "{what}: {:?} {:?}", found.coverage, expected.coverage);
+    assert!(apart > -slack, "{what}: {:?} {:?}", found.coverage, expected.coverage);
 }
 
 /// Metric, what to group by, and whether its values are floating point.

@@ -3,6 +3,7 @@
 //!
 //! Usage: `compact_size FILE LABELS [LEVEL]`; `LABELS` has a line of node, stack, service, container,
 //! `container_id` and image, separated by tabs, for each series.
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example prints numbers")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;

@@ -23,7 +23,8 @@ pub mod verify;
 pub mod wal;
 
 pub use engine::{
-    Appended, DeleteRequest, Rejection, RetentionOptions, Store, StoreError, StoreOptions, StoreStatus,
+    Appended, DeleteRequest, Rejection, RetentionOptions, Store, StoreError, StoreOptions,
+    StoreStatus,
 };
 pub use rollup::{RollupError, SeriesWindows, StepWindows, WindowsAnswer, WindowsRequest};
 pub use scan::{Chunk, Scan, ScanError, ScanLimits, ScanRequest, SeriesKey, SeriesRows};

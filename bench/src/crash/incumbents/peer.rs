@@ -96,12 +96,8 @@ impl Peer {
             }
         }
         let errors = log.try_clone().map_err(text)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .map_err(text)?;
+        let child =
+            command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(text)?;
         let client = Client::builder()
             .timeout(Duration::from_secs(30))
             .build()

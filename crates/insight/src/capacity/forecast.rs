@@ -228,7 +228,7 @@ fn theil_sen(days: &[Day]) -> Option<Likely> {
     Some(Likely {
         value: median(&slopes)?,
         low: at(((pairs - width) / 2.0).floor())?,
-        high: at(((pairs + width) / 2.0).ceil())?,
+        high: at(f64::midpoint(pairs, width).ceil())?,
     })
 }
 

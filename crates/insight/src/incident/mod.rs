@@ -70,7 +70,7 @@ pub fn incident(
 ) -> Result<IncidentAnswer, IncidentError> {
     let spans = request.spans()?;
     let found = read::containers(&scan, request, &spans, limits)?;
-    let ranking = rank::rank(&found.containers, &spans);
+    let ranking = rank::rank(&found.found, &spans);
     let events = read::events(&scan, request, limits)?;
     let mut warnings = found.warnings;
     warnings.extend(events.warnings);
@@ -82,7 +82,7 @@ pub fn incident(
         to_ms: spans.window.end_ms,
         baseline_from_ms: spans.all.start_ms,
         baseline_to_ms: spans.all.end_ms,
-        timeline: timeline::timeline(events.events),
+        timeline: timeline::timeline(&events.found),
         first_mover: ranking.first_mover(),
         services: ranking.services,
         containers: ranking.containers,

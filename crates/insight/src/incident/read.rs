@@ -37,7 +37,7 @@ pub(super) struct Container {
 
 /// What was read of containers.
 pub(super) struct Containers {
-    pub(super) containers: Vec<Container>,
+    pub(super) found: Vec<Container>,
     pub(super) coverage: Option<f64>,
     pub(super) warnings: Vec<String>,
     pub(super) rows: u64,
@@ -45,7 +45,7 @@ pub(super) struct Containers {
 
 /// What was read of events.
 pub(super) struct Events {
-    pub(super) events: Vec<Event>,
+    pub(super) found: Vec<Event>,
     pub(super) warnings: Vec<String>,
     pub(super) rows: u64,
 }
@@ -123,7 +123,7 @@ pub(super) fn containers(
     }
     let coverage = coverage(&found, spans);
     let containers = found.into_values().map(|(subject, tracks)| container(subject, tracks, spans));
-    Ok(Containers { containers: containers.collect(), coverage, warnings, rows })
+    Ok(Containers { found: containers.collect(), coverage, warnings, rows })
 }
 
 fn container(subject: Subject, tracks: BTreeMap<usize, Buckets>, spans: &Spans) -> Container {
@@ -261,8 +261,8 @@ pub(super) fn events(
             }
         }
     }
-    events.sort_by(|one, next| one.time_ms.cmp(&next.time_ms));
-    Ok(Events { events, warnings: answer.warnings, rows: answer.rows })
+    events.sort_by_key(|event| event.time_ms);
+    Ok(Events { found: events, warnings: answer.warnings, rows: answer.rows })
 }
 
 fn number(column: &ArrayRef, row: usize) -> Option<f64> {

@@ -42,7 +42,7 @@ impl IncidentRequest {
 
     pub(crate) fn spans(&self) -> Result<Spans, IncidentError> {
         let length_ms = self.window.len_ms();
-        if length_ms < BUCKET_MS_MIN || length_ms > WINDOW_MS_MAX {
+        if !(BUCKET_MS_MIN..=WINDOW_MS_MAX).contains(&length_ms) {
             return Err(IncidentError::Window { found_ms: length_ms, max_ms: WINDOW_MS_MAX });
         }
         let usual_ms = length_ms.saturating_mul(BASELINE_WINDOWS).max(BASELINE_MS_MIN);

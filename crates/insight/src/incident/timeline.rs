@@ -61,7 +61,7 @@ pub struct TimelineEntry {
 ///
 /// Three or more deaths of one service's replica become one restart loop; steps of a container's
 /// life that say nothing by themselves (create, attach, resize) are left out.
-pub fn timeline(events: Vec<Event>) -> Vec<TimelineEntry> {
+pub fn timeline(events: &[Event]) -> Vec<TimelineEntry> {
     let mut deaths: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, event) in events.iter().enumerate() {
         if is_death(event) {
@@ -75,11 +75,11 @@ pub fn timeline(events: Vec<Event>) -> Vec<TimelineEntry> {
         match in_loop {
             Some(of) if is_death(event) => {
                 if of.first() == Some(&index) {
-                    entries.push(restart_loop(&events, of));
+                    entries.push(restart_loop(events, of));
                 }
             }
             Some(_) if event.kind == "container" && is_life_step(&event.action) => {}
-            _ => entries.extend(entry(event, &events)),
+            _ => entries.extend(entry(event, events)),
         }
     }
     entries
@@ -254,7 +254,7 @@ mod tests {
             events.push(event(round * 10_000, "start", None));
             events.push(event(round * 10_000 + 5_000, "die", Some(1)));
         }
-        let lines = timeline(events);
+        let lines = timeline(&events);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(lines[0].events, 5);
         assert!(lines[0].text.contains("died 5 times in 40 s"), "{}", lines[0].text);
@@ -262,10 +262,10 @@ mod tests {
 
     #[test]
     fn a_kill_after_an_oom_is_told_as_lack_of_memory() {
-        let lines = timeline(vec![event(0, "oom", None), event(500, "die", Some(137))]);
+        let lines = timeline(&[event(0, "oom", None), event(500, "die", Some(137))]);
         assert_eq!(lines.len(), 2);
         assert!(lines[1].text.contains("killed for lack of memory"));
-        let alone = timeline(vec![event(0, "die", Some(137))]);
+        let alone = timeline(&[event(0, "die", Some(137))]);
         assert!(alone[0].text.contains("not for lack of memory"));
     }
 

@@ -1,8 +1,8 @@
 //! When a history question is answered from windows, and reading them.
 //!
 //! Windows are read for steps of five minutes and longer, where they give exactly the numbers of
-//! the raw rows and are fewer. Where they cannot, raw rows are read as long as they last; of time before, windows
-//! that come near, with a sentence that says so, or nothing.
+//! the raw rows and are fewer. Where they cannot, raw rows are read as long as they last; of time
+//! before, windows that come near, with a sentence that says so, or nothing.
 //! Not here: what values are made of windows (`history::windows`).
 
 use std::collections::BTreeMap;

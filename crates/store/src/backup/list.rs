@@ -40,8 +40,10 @@ impl BackupList {
         let object = serde_json::to_string(self).map_err(|source| BackupError::Json { source })?;
         let mut text = format!("{HEAD}\n{object}\n");
         let crc = crc32c::crc32c(text.as_bytes());
-        text.push_str(&format!("{CRC}{crc:08x}\n"));
-        Ok(text.into_bytes())
+        text.push_str(CRC);
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(format!("{crc:08x}\n").as_bytes());
+        Ok(bytes)
     }
 
     /// Reads a list; every path in it stays below the backup.

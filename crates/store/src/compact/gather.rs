@@ -149,12 +149,15 @@ impl<'o, 'a> Rows<'o, 'a> {
         }
     }
 
-    /// One metric of all rows; `None` when no input has a value.
+    /// One metric of all rows; `None` when no input has a value or there are no rows.
     ///
     /// # Errors
     ///
     /// [`SegmentError`] when a column cannot be read.
     pub(crate) fn metric(&self, metric: usize) -> Result<Option<ArrayRef>, SegmentError> {
+        if self.runs.is_empty() {
+            return Ok(None);
+        }
         let mut sources: Vec<Option<ArrayRef>> = Vec::with_capacity(self.windows.len());
         for (reader, window) in self.order.readers.iter().zip(&self.windows) {
             let column = reader.index().metric(metric);

@@ -64,7 +64,11 @@ pub fn point(operation: Operation, path: &Path) -> String {
     } else if holds("segments") {
         "segment"
     } else if holds("manifest") {
-        if name.ends_with(".copy") { "manifest-copy" } else { "manifest" }
+        if path.extension().is_some_and(|ending| ending == "copy") {
+            "manifest-copy"
+        } else {
+            "manifest"
+        }
     } else if holds("wal") {
         "wal"
     } else {

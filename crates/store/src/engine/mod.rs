@@ -32,8 +32,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use error::{Appended, ReadOnly, Rejection, StoreError};
 pub use options::{RetentionOptions, StoreOptions};
-pub use upkeep::DeleteRequest;
 pub use status::{SenderStatus, StoreStatus, TableStatus};
+pub use upkeep::DeleteRequest;
 
 use crate::disk::Disk;
 use crate::scan::{self, Scan, ScanError, ScanRequest, SeriesKey, SeriesRequest};

@@ -12,22 +12,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use plimsoll_model::{Clock, Registry, chain};
-use plimsoll_wire::FrameLimits;
+use plimsoll_model::{Clock, Registry, Table, chain};
+use plimsoll_wire::{FrameId, FrameLimits};
 
-use super::admit::admit;
+use super::admit::{Admitted, admit};
 use super::flush::{Ledger, flush, truncate_wal};
 use super::quarantine::{move_aside, note_lost};
 use super::shared::{LiveSegment, Paths, Shared, WalFile, count};
-use super::{StoreError, StoreOptions};
+use super::{Rejection, StoreError, StoreOptions};
 use crate::disk::{Disk, DiskError, Listed, Lock};
-use crate::manifest::{self, Mark, Marks, SegmentEntry};
+use crate::manifest::{self, Manifest, Mark, Marks, SegmentEntry};
 use crate::sabotage::{Bug, is_planted};
 use crate::segment::Segment;
 use crate::wal::{self, Reader, Replayed};
 
 /// Folders below `segments`: table, resolution, date.
 const SEGMENT_FOLDERS_DEEP: usize = 3;
+/// Bytes of records that are decoded together: replay holds no more than these beside the heads.
+const DECODE_BYTES: usize = 4 << 20;
+/// Threads that decode at the most.
+const DECODE_THREADS_MAX: usize = 8;
 
 /// Opens a data directory.
 ///
@@ -233,19 +237,17 @@ fn replay_file(shared: &Shared, id: u64, path: &Path, replayed: &mut Marks) -> W
         }
     };
     loop {
-        match reader.next_record() {
-            Ok(Some(record)) => replay_record(shared, record, &mut file, replayed),
-            Ok(None) => break,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "write-ahead log file cannot be read on");
-                file.damaged = true;
-                break;
+        let (records, is_end) = next_records(&mut reader, &mut file);
+        for (record, decoded) in decode_all(shared, records) {
+            replay_record(shared, &record, decoded, &mut file, replayed);
+            if shared.measure() > shared.options.head_bytes_max
+                && let Err(error) = flush(shared, |_| true)
+            {
+                tracing::error!(error = %chain(&error), "flush during replay failed");
             }
         }
-        if shared.measure() > shared.options.head_bytes_max
-            && let Err(error) = flush(shared, |_| true)
-        {
-            tracing::error!(error = %chain(&error), "flush during replay failed");
+        if is_end {
+            break;
         }
     }
     let mut damage = reader.damage();
@@ -271,29 +273,98 @@ fn flushed_in(shared: &Shared, id: u64) -> u64 {
     flushed.map(|position| position.offset).max().unwrap_or(0)
 }
 
-fn replay_record(shared: &Shared, record: Replayed, file: &mut WalFile, replayed: &mut Marks) {
+// The next records, at most about `DECODE_BYTES`, and whether they are the last.
+fn next_records(reader: &mut Reader, file: &mut WalFile) -> (Vec<Replayed>, bool) {
+    let (mut records, mut bytes) = (Vec::new(), 0_usize);
+    while bytes < DECODE_BYTES {
+        match reader.next_record() {
+            Ok(Some(record)) => {
+                bytes = bytes.saturating_add(record.payload.len());
+                records.push(record);
+            }
+            Ok(None) => return (records, true),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "write-ahead log file cannot be read on");
+                file.damaged = true;
+                return (records, true);
+            }
+        }
+    }
+    (records, false)
+}
+
+/// What a record holds.
+enum Decoded {
+    /// Its rows are in segments.
+    Flushed,
+    /// A frame that nobody can read.
+    Unusable(plimsoll_wire::FrameError),
+    /// A frame, and its rows if they are acceptable.
+    Frame(FrameId, &'static Table, Box<Result<Admitted, Rejection>>),
+}
+
+fn decode(shared: &Shared, manifest: &Manifest, record: &mut Replayed) -> Decoded {
     let header = match plimsoll_wire::peek(&record.payload, &FrameLimits::default()) {
         Ok(header) => header,
-        Err(error) => return unusable(shared, &record, file, &error),
+        Err(error) => return Decoded::Unusable(error),
     };
-    let table = header.table;
-    let flushed = {
-        let manifest = Arc::clone(&shared.published.lock());
-        manifest.flushed(table)
+    if record.start < manifest.flushed(header.table) {
+        return Decoded::Flushed;
+    }
+    let payload = Bytes::from(std::mem::take(&mut record.payload));
+    let admitted = admit(&shared.options, payload, record.received_ms);
+    Decoded::Frame(header.id, header.table, Box::new(admitted))
+}
+
+// Decodes on all cores; the order stays.
+fn decode_all(shared: &Shared, mut records: Vec<Replayed>) -> Vec<(Replayed, Decoded)> {
+    let manifest = Arc::clone(&shared.published.lock());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = records.len().div_ceil(cores.min(DECODE_THREADS_MAX)).max(1);
+    let decoded: Vec<Decoded> = std::thread::scope(|scope| {
+        let parts: Vec<_> = records
+            .chunks_mut(share)
+            .map(|part| {
+                let manifest = &manifest;
+                let each = move || {
+                    part.iter_mut().map(|record| decode(shared, manifest, record)).collect()
+                };
+                scope.spawn(each)
+            })
+            .collect();
+        let joined = parts.into_iter().map(std::thread::ScopedJoinHandle::join);
+        let whole = |part: std::thread::Result<Vec<Decoded>>| {
+            part.unwrap_or_else(|fault| std::panic::resume_unwind(fault))
+        };
+        joined.flat_map(whole).collect()
+    });
+    records.into_iter().zip(decoded).collect()
+}
+
+fn replay_record(
+    shared: &Shared,
+    record: &Replayed,
+    decoded: Decoded,
+    file: &mut WalFile,
+    replayed: &mut Marks,
+) {
+    let (id, table, admitted) = match decoded {
+        Decoded::Flushed => return,
+        Decoded::Unusable(error) => return unusable(shared, record, file, &error),
+        Decoded::Frame(id, table, admitted) => (id, table, *admitted),
     };
-    if is_planted(Bug::MarksApart) && shared.marks.lock().find(header.id) == Mark::Seen {
+    if is_planted(Bug::MarksApart) && shared.marks.lock().find(id) == Mark::Seen {
         return;
     }
-    if record.start < flushed || replayed.find(header.id) == Mark::Seen {
+    if replayed.find(id) == Mark::Seen {
         return;
     }
-    let (start, end) = (record.start, record.end);
-    match admit(&shared.options, Bytes::from(record.payload), record.received_ms) {
+    match admitted {
         Ok(admitted) => {
             replayed.insert(admitted.id);
             shared.marks.lock().insert(admitted.id);
-            file.last.insert(table.index(), start.offset);
-            shared.apply(&admitted.batch, end);
+            file.last.insert(table.index(), record.start.offset);
+            shared.apply(&admitted.batch, record.end);
             count(&shared.counters.replayed_frames, 1);
         }
         Err(error) => {

@@ -19,7 +19,7 @@ use super::upkeep::Upkeep;
 use super::{ReadOnly, StoreOptions};
 use crate::disk::{Disk, Lock};
 use crate::head::{Head, SealedHead};
-use crate::manifest::{Lineage, SegmentEntry, Manifest, Marks};
+use crate::manifest::{Lineage, Manifest, Marks, SegmentEntry};
 use crate::scan::View;
 use crate::segment::{Resolution, Segment};
 use crate::wal::Position;

@@ -1,9 +1,6 @@
 //! KEEP: what is past its age, deleted or shed is not returned, and its bytes go.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    reason = "tests count small things"
-)]
+#![expect(clippy::arithmetic_side_effects, reason = "tests count small things")]
 
 use plimsoll_model::{BatchBuilder, Filter, Registry, Subject, Table};
 use plimsoll_window::Steps;

@@ -25,8 +25,8 @@ use plimsoll_model::{Registry, Table};
 use rustc_hash::FxHashSet;
 
 use super::chunks::{CheckedChunks, read_at};
-use crate::sabotage::{Bug, is_planted};
 use super::{FORMAT, IndexedSpan, Resolution, SegmentError, SegmentMeta, index, keys};
+use crate::sabotage::{Bug, is_planted};
 
 /// Unpacked bytes a series index may have: far above what any day of a fleet needs.
 const INDEX_BYTES_MAX: usize = 1 << 30;

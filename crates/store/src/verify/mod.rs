@@ -196,7 +196,7 @@ pub fn verify(
     bytes_total = bytes_total.saturating_add(logs.iter().map(|(_, _, bytes)| *bytes).sum());
     for entry in &manifest.segments {
         let path = dir.join("segments").join(entry.path());
-        if let Err(problem) = check_segment(&path, entry)
+        if let Some(problem) = check_segment(&path, entry)
             && is_listed(&disk, dir, &manifest, entry.id)
         {
             report.problems.push(problem);
@@ -217,21 +217,22 @@ pub fn verify(
 pub(crate) fn logs(disk: &Disk, dir: &Path) -> Result<Vec<(u64, PathBuf, u64)>, DiskError> {
     let listed = disk.list(&dir.join("wal"))?;
     let files = listed.into_iter().filter(|file| !file.is_folder);
-    let mut logs: Vec<_> =
-        files.filter_map(|file| Some((wal::file_id(file.name())?, file.path, file.bytes))).collect();
+    let mut logs: Vec<_> = files
+        .filter_map(|file| Some((wal::file_id(file.name())?, file.path, file.bytes)))
+        .collect();
     logs.sort();
     Ok(logs)
 }
 
-fn check_segment(path: &Path, entry: &SegmentEntry) -> Result<(), Problem> {
+fn check_segment(path: &Path, entry: &SegmentEntry) -> Option<Problem> {
     if Registry::embedded().table(&entry.table).is_none() {
-        return Err(Problem::Table { id: entry.id, table: entry.table.clone() });
+        return Some(Problem::Table { id: entry.id, table: entry.table.clone() });
     }
     let checked = Segment::open(path, entry.meta.clone()).and_then(|segment| {
         segment.verify()?;
         segment.spans().map(drop)
     });
-    checked.map_err(|source| Problem::Segment {
+    checked.err().map(|source| Problem::Segment {
         id: entry.id,
         table: entry.table.clone(),
         rows: entry.meta.rows,

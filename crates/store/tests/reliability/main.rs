@@ -12,7 +12,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::similar_names,
     unreachable_pub,
     reason = "tests count frames and bytes they made and fail by panicking"
 )]
@@ -29,4 +31,5 @@ mod r12_r13_upkeep;
 mod r14_backup;
 mod r15_two_writers;
 mod r17_golden;
+mod start;
 mod world;

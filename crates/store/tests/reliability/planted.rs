@@ -15,7 +15,10 @@ const CAUGHT_BY: &[(&str, &str)] = &[
     ("dedupe-off", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
     ("marks-apart", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
     ("wal-before-manifest", "r04_simulated_disk::r4_power_cuts_on_a_simulated_disk_lose_nothing"),
-    ("retention-off-by-one", "r12_r13_upkeep::r13_retention_takes_what_is_past_its_age_and_nothing_else"),
+    (
+        "retention-off-by-one",
+        "r12_r13_upkeep::r13_retention_takes_what_is_past_its_age_and_nothing_else",
+    ),
     ("replay-stops", "r09_locality::r9_one_bad_record_costs_only_itself"),
 ];
 

@@ -55,7 +55,8 @@ fn assert_acked(store: &Store, acked: &[u64], context: &str) {
 #[test]
 fn r5_a_failure_of_every_single_change_loses_nothing() {
     let mut points = 0;
-    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::ReadOnlyFilesystem]
+    for kind in
+        [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::ReadOnlyFilesystem]
     {
         for nth in 0.. {
             let dir = folder();

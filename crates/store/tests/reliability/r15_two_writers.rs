@@ -16,7 +16,10 @@ fn r15_a_second_store_is_refused_until_the_first_is_gone() {
             panic!("a second store opened");
         };
         assert_eq!(error.class(), ErrorClass::Busy);
-        append_new(&store, 10 + frames_in(&store).len() as u64..=10 + frames_in(&store).len() as u64);
+        append_new(
+            &store,
+            10 + frames_in(&store).len() as u64..=10 + frames_in(&store).len() as u64,
+        );
     }
     let frames = frames_in(&store);
     drop(store);

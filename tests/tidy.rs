@@ -30,11 +30,11 @@ fn crate_rules() -> BTreeMap<String, CrateRule> {
     let mut rules = BTreeMap::new();
     let table = text.split("## Crates").nth(1).unwrap().split("\n## ").next().unwrap();
     for line in table.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let inside = line.trim().trim_start_matches('|').strip_suffix('|').unwrap_or(line);
+        let cells: Vec<&str> = inside.split('|').collect();
         assert_eq!(cells.len(), 4, "crate table row has four cells: {line}");
         let name = cells[0].trim().trim_matches('`').to_owned();
-        let rule =
-            CrateRule { may_use: names(cells[2]), sole_user_of: names(cells[3].trim_matches('|')) };
+        let rule = CrateRule { may_use: names(cells[2]), sole_user_of: names(cells[3]) };
         rules.insert(name, rule);
     }
     assert!(rules.len() > 5, "the crate table was found");

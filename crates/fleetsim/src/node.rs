@@ -125,6 +125,10 @@ impl NodeState {
 
     /// Brings the counters to `time_ms`, given what the containers did meanwhile.
     pub(crate) fn advance(&mut self, node: &Node, time_ms: i64, load: &NodeLoad) {
+        // Jitter may put a tick before the one ahead of it: counters stay as they are.
+        if time_ms <= self.at_ms {
+            return;
+        }
         let cores = i64::from(node.cores);
         let before = (self.at_ms - node.booted_ms) * 1_000 * cores;
         let after = (time_ms - node.booted_ms) * 1_000 * cores;

@@ -149,7 +149,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn distance_of_a_sample_to_itself_is_zero(values in proptest::collection::vec(-1e6..1e6, 1..50)) {
+        fn distance_of_a_sample_to_itself_is_zero(
+            values in proptest::collection::vec(-1e6..1e6, 1..50),
+        ) {
             let found = kolmogorov_smirnov(&values, &values).unwrap();
             proptest::prop_assert!(found.distance.abs() < 1e-12);
             proptest::prop_assert!((found.p_value - 1.0).abs() < 1e-6);

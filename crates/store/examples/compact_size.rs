@@ -1,8 +1,8 @@
 //! What a day of a fleet costs after merging: bytes and CPU time per sample, for rows read from a
 //! file of little-endian `i64`: series, time, then the 24 metrics below, per row.
 //!
-//! Usage: `compact_size FILE LABELS [LEVEL]`; `LABELS` has a line of node, stack, service, container,
-//! `container_id` and image, separated by tabs, for each series.
+//! Usage: `compact_size FILE LABELS [LEVEL]`; `LABELS` has a line of node, stack, service,
+//! container, `container_id` and image, separated by tabs, for each series.
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example prints numbers")]
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,4 +1,4 @@
-//! Frames: the self-checking bytes of one batch of rows, as agents send them and the WAL keeps them.
+//! Frames: the self-checking bytes of one batch of rows, as agents send them and the WAL keeps.
 //!
 //! A frame names its table, its sender and its place in that sender's sequence, carries the rows as
 //! a compressed Arrow IPC stream, and ends in a checksum of everything before it.

@@ -203,11 +203,14 @@ mod tests {
         #[test]
         fn packing_never_overfills(sizes in proptest::collection::vec(0.1..4.0_f64, 0..30)) {
             let nodes = [node("a"), node("b"), node("c")];
+            let named = sizes.iter().enumerate();
             let replicas: Vec<Replica> =
-                sizes.iter().enumerate().map(|(at, cpu)| replica(&at.to_string(), *cpu, None)).collect();
+                named.map(|(at, cpu)| replica(&at.to_string(), *cpu, None)).collect();
             let mut left = room(&nodes, &[]);
             let packing = pack(&mut left, &replicas.iter().collect::<Vec<_>>());
-            proptest::prop_assert!(left.iter().all(|of| of.cpu_cores > -1e-6 && of.memory_bytes > -1.0));
+            for of in &left {
+                proptest::prop_assert!(of.cpu_cores > -1e-6 && of.memory_bytes > -1.0);
+            }
             proptest::prop_assert_eq!(packing.placed.len() + packing.homeless.len(), sizes.len());
         }
     }

@@ -219,7 +219,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn scaling_all_values_changes_no_z(factor in 10.0..1000.0_f64, level in 1.0..9.0_f64) {
-            let scaled = |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * factor).collect() };
+            let scaled =
+                |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v * factor).collect() };
             let window = [(0, 100.0 * level), (1, 101.0 * level)];
             let large = [(0, 100.0 * level * factor), (1, 101.0 * level * factor)];
             let one = change_of(&Samples { before: &wave(40), window: &window, after: &[] }, 1e-9);

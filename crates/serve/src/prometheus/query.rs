@@ -26,7 +26,8 @@ const POINTS_MAX: i64 = 11_000;
         ("time" = Option<String>, Query, description = "Unix seconds or RFC 3339. Default: now"),
         ("timeout" = Option<String>, Query, description = "How long it may take"),
         ("limit" = Option<u64>, Query, description = "Most series of the answer"),
-        ("lookback_delta" = Option<String>, Query, description = "Age at which samples are too old"),
+        ("lookback_delta" = Option<String>, Query,
+            description = "Age at which samples are too old"),
         ("stats" = Option<String>, Query, description = "`all` adds what the query took"),
     ),
     responses(
@@ -60,7 +61,8 @@ pub(crate) async fn instant(
         ("step" = String, Query, example = "1m", description = "Seconds or a duration"),
         ("timeout" = Option<String>, Query, description = "How long it may take"),
         ("limit" = Option<u64>, Query, description = "Most series of the answer"),
-        ("lookback_delta" = Option<String>, Query, description = "Age at which samples are too old"),
+        ("lookback_delta" = Option<String>, Query,
+            description = "Age at which samples are too old"),
         ("stats" = Option<String>, Query, description = "`all` adds what the query took"),
     ),
     responses(

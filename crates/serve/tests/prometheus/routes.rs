@@ -104,9 +104,11 @@ async fn instant_and_range_queries_answer_in_prometheus_form() {
         ("stats", "all"),
     ];
     let answer = rig.post("/api/v1/query_range", &pairs).await;
-    assert!(answer.text().starts_with(
-        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"service":"web"},"values":[["#
-    ), "{}", answer.text());
+    let start = concat!(
+        r#"{"status":"success","data":{"resultType":"matrix","#,
+        r#""result":[{"metric":{"service":"web"},"values":[["#
+    );
+    assert!(answer.text().starts_with(start), "{}", answer.text());
     let data = &answer.json()["data"];
     let values = data["result"][0]["values"].as_array().unwrap();
     assert_eq!(values.len(), 3);

@@ -1,8 +1,8 @@
 //! Turns heads into segments, changes the manifest, and takes away what it no longer needs.
 //!
 //! The order of a flush: seal heads, write segments aside, sync, rename into place, sync folders,
-//! write the manifest, swap heads for segments in memory, take away WAL files. A failure at any step
-//! leaves the heads sealed and the WAL whole; the next flush tries again.
+//! write the manifest, swap heads for segments in memory, take away WAL files. A failure at any
+//! step leaves the heads sealed and the WAL whole; the next flush tries again.
 //!
 //! Holds SEG, and ACK together with `wal`: a WAL file goes only after a durable manifest says that
 //! all its rows are in segments.

@@ -237,6 +237,10 @@ fn the_audit_log_has_a_line_for_each() {
     audit(&path, &line).unwrap();
     audit(&path, &line).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    let one = "{\"at_ms\":1,\"who\":\"root\",\"action\":\"delete\",\"selector\":\"{}\",\"start_ms\":2,\"end_ms\":3}\n";
+    let one = concat!(
+        r#"{"at_ms":1,"who":"root","action":"delete","selector":"{}","#,
+        r#""start_ms":2,"end_ms":3}"#,
+        "\n"
+    );
     assert_eq!(text, format!("{one}{one}"));
 }

@@ -1,7 +1,8 @@
 //! How the columns of one segment are encoded.
 //!
 //! A flush takes the plan that suits most columns of a kind, rollups one by statistic; a merge of
-//! raw rows may try several and keep the smallest. Readers need no plan: a Parquet file says how it is encoded.
+//! raw rows may try several and keep the smallest. Readers need no plan: a Parquet file says how
+//! it is encoded.
 
 use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;

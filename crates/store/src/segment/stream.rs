@@ -161,8 +161,8 @@ fn open(
     writer.into_serialized_writer().map_err(encode)
 }
 
-/// Bytes that the times and each metric take when encoded as planned, with page headers and dictionary: what a
-/// trial of encodings compares. `None` is a metric without values and takes nothing.
+/// Bytes that the times and each metric take when encoded as planned, with page headers and
+/// dictionary: what a trial of encodings compares. `None` is a metric without values and takes nothing.
 ///
 /// # Errors
 ///

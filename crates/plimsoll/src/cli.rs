@@ -54,8 +54,34 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
         to: String,
     },
+    /// Check every byte of a data folder; a server may be running on it.
+    Verify(DataFlag),
+    /// Copy a data folder at one moment; a server may be running on it.
+    Backup {
+        #[command(flatten)]
+        data: DataFlag,
+        /// Folder of the backup: absent, empty, or an earlier backup to go on from.
+        #[arg(value_name = "DIR")]
+        target: PathBuf,
+    },
+    /// Make a data folder from a backup, whole or not at all.
+    Restore {
+        /// Folder of the backup.
+        #[arg(value_name = "DIR")]
+        backup: PathBuf,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Say which version this is.
     Version,
+}
+
+/// Which data folder is meant.
+#[derive(Debug, Args)]
+pub(crate) struct DataFlag {
+    /// Folder of all data.
+    #[arg(long, value_name = "DIR", default_value = "plimsoll-data")]
+    pub(crate) data: PathBuf,
 }
 
 /// Which server is asked.

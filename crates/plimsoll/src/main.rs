@@ -3,6 +3,7 @@
 //! Nothing but this program makes a store, a server or a collector.
 //! Not here: what the parts do (the other crates).
 
+mod care;
 mod cli;
 mod keep;
 mod live;
@@ -32,6 +33,8 @@ enum Failure {
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
     Up(#[from] up::UpError),
+    #[error(transparent)]
+    Care(#[from] care::CareError),
     #[error(transparent)]
     Keep(#[from] keep::KeepError),
     #[error("cannot start the threads of the program")]
@@ -71,6 +74,9 @@ fn run(cli: &Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Delete { server, selectors, from, to } => {
             Ok(keep::delete(&server.server, selectors, from, to, terminal)?)
         }
+        Command::Verify(folder) => Ok(care::verify(&folder.data, terminal)?),
+        Command::Backup { data, target } => Ok(care::backup(&data.data, target, terminal)?),
+        Command::Restore { backup, data } => Ok(care::restore(backup, &data.data, terminal)?),
         Command::Up(flags) => {
             let overrides = flags.overrides();
             let settings = Settings::load(cli.config.as_deref(), std::env::vars(), &overrides)?;

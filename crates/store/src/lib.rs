@@ -1,8 +1,8 @@
 //! Keeps batches: WAL, heads, segments, manifest, retention, scans.
 //!
 //! A frame is decoded, admitted, written to the WAL, synced, put into its table's head and only
-//! then acknowledged. Heads become segments; the manifest is the only list of live segments. A scan sees
-//! segments and heads of one table as one consistent view.
+//! then acknowledged. Heads become segments; the manifest is the only list of live segments. A
+//! scan sees segments and heads of one table as one consistent view.
 //!
 //! Holds ACK, ONCE, SEG, SORT, KEEP, LIMIT and CORRUPT.
 //! Not here: who may send or ask (`ingest`, `serve`), what answers mean (`query`).

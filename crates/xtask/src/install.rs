@@ -12,6 +12,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("busybox-static", "/bin/busybox"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("xfsprogs", "/sbin/mkfs.xfs"),
+    ("btrfs-progs", "/bin/btrfs"),
+    ("e2fsprogs", "/sbin/mkfs.ext4"),
     ("chromium", "/usr/bin/chromium"),
 ];
 

@@ -162,7 +162,8 @@ fn open(
 }
 
 /// Bytes that the times and each metric take when encoded as planned, with page headers and
-/// dictionary: what a trial of encodings compares. `None` is a metric without values and takes nothing.
+/// dictionary: what a trial of encodings compares. `None` is a metric without values and takes
+/// nothing.
 ///
 /// # Errors
 ///

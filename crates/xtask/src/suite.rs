@@ -37,8 +37,10 @@ pub(crate) fn all() -> Result<(), String> {
 }
 
 fn unit_counts() -> Result<Counts, String> {
-    let arguments = ["test", "--workspace", "--no-fail-fast", "--", "--skip", "e2e::"];
-    count_tests(command("cargo", &arguments))
+    let mut tests = command("cargo", &["test", "--workspace", "--no-fail-fast"]);
+    // The rigs must also catch the bugs that are planted for them.
+    tests.args(["--features", "plimsoll-bench/sabotage", "--", "--skip", "e2e::"]);
+    count_tests(tests)
 }
 
 fn end_to_end_counts(filter: &str) -> Result<Counts, String> {

@@ -94,7 +94,7 @@ impl StoreOptions {
             dir: dir.into(),
             wal_segment_bytes: 64 << 20,
             wal_bytes_max: 512 << 20,
-            head_bytes_max: 48 << 20,
+            head_bytes_max: 32 << 20,
             flush_age: Duration::from_hours(1),
             group_commit_max_delay: Duration::ZERO,
             queue_bytes_max: 64 << 20,

@@ -15,6 +15,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("btrfs-progs", "/bin/btrfs"),
     ("e2fsprogs", "/sbin/mkfs.ext4"),
     ("chromium", "/usr/bin/chromium"),
+    ("curl", "/usr/bin/curl"),
 ];
 
 /// Packages from PyPI that tests use to read what Plimsoll wrote.
